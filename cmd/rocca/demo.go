@@ -1,0 +1,204 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"rocca/internal/demo"
+	"rocca/internal/run"
+
+	"github.com/spf13/cobra"
+)
+
+// childExit is the exit code of a program that was run for the user. What it
+// had to say it has said itself: main prints nothing for it and ends with code.
+type childExit struct{ code int }
+
+func (e childExit) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+func newDemoCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Throw-away Debian servers: to try rocca, to rehearse, to attack",
+		Long: `Throw-away Debian servers: to try rocca, to rehearse a change, to attack.
+
+Each is a Debian of its own, made by debootstrap from this host's apt mirror and
+booted by systemd-nspawn. Its network has no way out; this host reaches its web
+server on a port of 127.0.0.1. It is no security boundary: root inside is root
+of this host.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(newDemoUp(), newDemoExec(), newDemoShell(), newDemoList(), newDemoDown(), newDemoForward())
+	return cmd
+}
+
+func newDemoUp() *cobra.Command {
+	var options demo.Options
+	var configFile string
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Make and boot a server with rocca's Matomo in it, or a deliberately weak one",
+		Args:  cobra.NoArgs,
+		Example: `  rocca demo up
+  rocca demo up --name new --debian 13 --front apache --release matomo-5.3.0.tar.gz
+  rocca demo up --name old --weak stock --release /srv/matomo --accept-unsigned`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if configFile != "" {
+				text, err := os.ReadFile(configFile)
+				if err != nil {
+					return fmt.Errorf("read the configuration for the demo server: %w", err)
+				}
+				options.Config = text
+			}
+			options.NewestRelease = defaultRelease
+			options.Output = cmd.OutOrStdout()
+			options.Progress = printProgress(cmd)
+			server, err := demo.Up(cmd.Context(), options)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "\n%-8s %s\n%-8s rocca demo shell %s\n%-8s rocca demo down %s\n",
+				"URL", server.URL, "Shell", server.Name, "Remove", server.Name)
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&options.Name, "name", "demo", "name of the server")
+	flags.StringVar(&options.Debian, "debian", "12", "Debian release: 12 or 13")
+	flags.StringVar(&options.Release, "release", "", "Matomo: path of an archive or directory, URL, or version (default: the newest known, or a stand-in without a network)")
+	flags.BoolVar(&options.AcceptUnsigned, "accept-unsigned", false, "take a release without a signature")
+	flags.StringVar(&options.ReleaseKey, "release-key", "", "file with the OpenPGP key of the release, if it is not Matomo's own")
+	flags.StringVar(&options.Front, "front", "", "web server: nginx or apache (default: rocca's)")
+	flags.StringVar(&options.Weak, "weak", "", "a deliberately weak server: stock, s1 or s2")
+	flags.BoolVar(&options.Bare, "bare", false, "only the booted Debian, nothing installed")
+	flags.StringVarP(&configFile, "config", "c", "", "file with further rocca.yaml for the server")
+	return cmd
+}
+
+func newDemoExec() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "exec NAME -- COMMAND [ARGUMENT...]",
+		Short:   "Run a command in a server as its root; input, output and exit code are passed through",
+		Args:    cobra.MinimumNArgs(2),
+		Example: "  rocca demo exec demo -- systemctl --failed",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, argv := args[0], args[1:]
+			if argv[0] == "--" {
+				argv = argv[1:]
+			}
+			if len(argv) == 0 {
+				return errors.New("run a command in a demo server: no command is given")
+			}
+			_, err := demo.Exec(cmd.Context(), name, run.Command{Argv: argv, Inherit: true})
+			return passExit(err)
+		},
+	}
+	cmd.Flags().SetInterspersed(false) // what follows NAME belongs to the command
+	return cmd
+}
+
+func newDemoShell() *cobra.Command {
+	return &cobra.Command{
+		Use:   "shell NAME",
+		Short: "Open a shell in a server as its root",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return passExit(demo.Shell(cmd.Context(), args[0]))
+		},
+	}
+}
+
+// passExit turns the failure of a program that had the user's terminal into
+// its bare exit code.
+func passExit(err error) error {
+	var failed *run.Error
+	if errors.As(err, &failed) && failed.ExitCode > 0 {
+		return childExit{failed.ExitCode}
+	}
+	return err
+}
+
+// listedServer is one server in the output of demo list --json.
+type listedServer struct {
+	Name      string     `json:"name"`
+	State     demo.State `json:"state"`
+	URL       string     `json:"url"`
+	LeaderPID int        `json:"leader_pid"` // 0: not running
+	Root      string     `json:"root"`
+	Debian    string     `json:"debian"`
+	Weak      string     `json:"weak"`
+	Bare      bool       `json:"bare"`
+}
+
+func newDemoList() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the servers",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			servers, err := demo.List()
+			if err != nil {
+				return err
+			}
+			listed := []listedServer{}
+			for _, s := range servers {
+				listed = append(listed, listedServer{s.Name, s.State, s.URL, s.LeaderPID(), s.Root, s.Debian, s.Weak, s.Bare})
+			}
+			if asJSON {
+				encoder := json.NewEncoder(cmd.OutOrStdout())
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(listed)
+			}
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(table, strings.Join([]string{"NAME", "STATE", "KIND", "DEBIAN", "URL", "LEADER", "ROOT"}, "\t"))
+			for _, s := range listed {
+				kind := "rocca"
+				switch {
+				case s.Bare:
+					kind = "bare"
+				case s.Weak != "":
+					kind = "weak " + s.Weak
+				}
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", s.Name, s.State, kind, s.Debian, s.URL, s.LeaderPID, s.Root)
+			}
+			return table.Flush()
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func newDemoDown() *cobra.Command {
+	return &cobra.Command{
+		Use:   "down NAME",
+		Short: "Stop a server and remove everything of it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return demo.Down(cmd.Context(), args[0], printProgress(cmd))
+		},
+	}
+}
+
+func newDemoForward() *cobra.Command {
+	return &cobra.Command{
+		Use:    "forward NAME",
+		Short:  "Carry connections to a server until it ends (started by demo up)",
+		Args:   cobra.ExactArgs(1),
+		Hidden: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return demo.Forward(cmd.Context(), args[0])
+		},
+	}
+}
+
+// printProgress prints each event on a line of its own, with the time it came.
+func printProgress(cmd *cobra.Command) func(demo.Event) {
+	return func(e demo.Event) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%7.1fs  %s\n", e.Elapsed.Seconds(), e.Text)
+	}
+}

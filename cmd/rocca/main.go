@@ -1,0 +1,109 @@
+// Command rocca gives its owner a Matomo that stays standing when a part of it
+// is broken into.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	os.Exit(runProgram(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Exit codes, as documented in docs/exit-codes.md.
+const (
+	exitClean          = 0
+	exitFindings       = 1 // or changes pending
+	exitUsage          = 2
+	exitFailed         = 5 // a change failed and was rolled back
+	exitRollbackFailed = 6
+	exitNoMatomo       = 10
+	exitLocked         = 11
+)
+
+// exitError is an error that decides the exit code. One without a cause has
+// been told already.
+type exitError struct {
+	code  int
+	cause error
+}
+
+func (e *exitError) Error() string {
+	if e.cause == nil {
+		return ""
+	}
+	return e.cause.Error()
+}
+func (e *exitError) Unwrap() error { return e.cause }
+
+// runProgram is the whole program: arguments and streams in, exit code out.
+func runProgram(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitClean
+	}
+	var child childExit
+	if errors.As(err, &child) {
+		return child.code
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(stderr, "rocca: "+strings.ReplaceAll(text, "\n", "\n  "))
+	}
+	var coded *exitError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
+	return exitUsage
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rocca",
+		Short: "A Matomo that stays standing when a part of it is broken into",
+		Long: `rocca gives its owner a Matomo (web analytics) on a Debian server that stays
+standing when a part of it is broken into: every part runs as a user of its
+own, sees only its own files, and can be reached only by who needs it.
+
+Start with "rocca demo up" (a throw-away server), then "rocca plan" and
+"rocca up" on the real one.`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddCommand(newUpCommand(), newPlanCommand(), newUndoCommand(), newStatusCommand(), newRunsCommand(),
+		newConfigCommand(), newDemoCommand(), newDocsCommand())
+	return root
+}
+
+// version is that of the module, or the commit of a local build.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
+			return setting.Value[:12]
+		}
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+
+	"rocca/internal/blueprint"
+	"rocca/internal/change"
+	"rocca/internal/collect"
+	"rocca/internal/collect/db"
+	"rocca/internal/config"
+	"rocca/internal/facts"
+	"rocca/internal/mariadb"
+	"rocca/internal/matomo/release"
+	"rocca/internal/secret"
+)
+
+// defaultRelease is the newest release of Matomo that rocca knows of.
+const defaultRelease = "5.14.1"
+
+// serverFlags are the flags of the verbs that look at or change this server.
+type serverFlags struct {
+	config         string
+	release        string
+	releaseKey     string
+	acceptUnsigned bool
+	front          string
+	json           bool
+}
+
+func (f *serverFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVarP(&f.config, "config", "c", config.DefaultPath, "configuration file")
+	flags.StringVar(&f.release, "release", "", "Matomo: path of an archive or directory, URL, or version")
+	flags.StringVar(&f.releaseKey, "release-key", "", "file with the OpenPGP key of the release, if it is not Matomo's own")
+	flags.BoolVar(&f.acceptUnsigned, "accept-unsigned", false, "take a release without a signature (remembered as such)")
+	flags.StringVar(&f.front, "front", "", "web server: nginx or apache (default: as configured)")
+	flags.BoolVar(&f.json, "json", false, "one JSON object per line")
+	_ = cmd.RegisterFlagCompletionFunc("front", cobra.FixedCompletions([]string{config.FrontNginx, config.FrontApache}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// session is a server as one verb sees it.
+type session struct {
+	flags    serverFlags
+	config   config.Config
+	server   collect.Server
+	journal  *change.Journal
+	lock     *os.File
+	releases []*release.Release // opened so far
+}
+
+// openSession reads the configuration and takes the lock of this machine.
+func openSession(cmd *cobra.Command, flags serverFlags) (*session, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("look at this server: only root sees all of it\nhint: sudo rocca " + cmd.Name())
+	}
+	if err := supported(); err != nil {
+		return nil, err
+	}
+	s := &session{flags: flags}
+	var err error
+	if s.config, err = loadConfig(cmd, flags.config); err != nil {
+		return nil, err
+	}
+	if flags.front != "" {
+		s.config.Front = flags.front
+	}
+	if flags.release != "" {
+		s.config.Release = absoluteRelease(flags.release)
+	}
+	if err := s.config.Validate(); err != nil {
+		return nil, err
+	}
+	if s.lock, err = takeLock(); err != nil {
+		return nil, err
+	}
+	access, err := databaseServer(s.config.Database)
+	if err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	if s.server.Database, err = mariadb.Open(access); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	if s.journal, err = change.Open(change.DefaultDir); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	return s, nil
+}
+
+// Close frees what the session holds.
+func (s *session) Close() error {
+	var problems []error
+	for _, r := range s.releases {
+		problems = append(problems, r.Close())
+	}
+	// A database server that was stopped meanwhile makes its connection end in
+	// an error, which says nothing.
+	_ = s.server.Database.Close()
+	return errors.Join(append(problems, s.lock.Close())...)
+}
+
+// supported refuses what rocca was never tried on.
+func supported() error {
+	text, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return fmt.Errorf("read which distribution this is: %w", err)
+	}
+	if !bytes.Contains(text, []byte("\nID=debian\n")) && !bytes.HasPrefix(text, []byte("ID=debian\n")) {
+		return errors.New("set up this server: it is not Debian\nhint: rocca runs on Debian 12 and 13; try one with rocca demo up")
+	}
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return errors.New("set up this server: it was not booted with systemd\nhint: rocca demo up boots a Debian that is")
+	}
+	return nil
+}
+
+const lockPath = "/run/lock/rocca.lock"
+
+// takeLock makes sure that one rocca at a time works on this machine. The lock
+// goes with the process.
+func takeLock() (*os.File, error) {
+	f, err := os.OpenFile(lockPath, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("take the lock %s: %w", lockPath, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder, _ := io.ReadAll(io.LimitReader(f, 100))
+		f.Close()
+		return nil, &exitError{exitLocked, fmt.Errorf("take the lock %s: another rocca is at work (pid %s)\nhint: wait for it to end", lockPath, strings.TrimSpace(string(holder)))}
+	}
+	if err := f.Truncate(0); err != nil {
+		return nil, fmt.Errorf("take the lock %s: %w", lockPath, err)
+	}
+	if _, err := f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0); err != nil {
+		return nil, fmt.Errorf("take the lock %s: %w", lockPath, err)
+	}
+	return f, nil
+}
+
+// databaseServer says how to reach the database server as its administrator.
+func databaseServer(d config.Database) (mariadb.Server, error) {
+	if !d.Remote() {
+		return mariadb.Server{}, nil
+	}
+	info, err := os.Lstat(d.Credentials)
+	if err != nil {
+		return mariadb.Server{}, fmt.Errorf("read the database credentials: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
+		return mariadb.Server{}, fmt.Errorf("read the database credentials %s: others may read it\nhint: chmod 600 %[1]s", d.Credentials)
+	}
+	text, err := os.ReadFile(d.Credentials)
+	if err != nil {
+		return mariadb.Server{}, fmt.Errorf("read the database credentials: %w", err)
+	}
+	var account struct{ Username, Password string }
+	if err := yaml.UnmarshalWithOptions(text, &account, yaml.Strict()); err != nil || account.Username == "" || account.Password == "" {
+		// The cause would show a line of the file.
+		return mariadb.Server{}, fmt.Errorf("read the database credentials %s: it must have the two lines \"username: ...\" and \"password: ...\"", d.Credentials)
+	}
+	return mariadb.Server{Host: d.Host, Port: d.Port, CA: d.CA, User: account.Username, Password: secret.New(account.Password)}, nil
+}
+
+// input gathers what the blueprint is derived from.
+func (s *session) input(ctx context.Context) (blueprint.Input, facts.Server, error) {
+	in := blueprint.Input{Config: s.config}
+	seen, err := s.server.Observe(ctx, facts.Query{Schemas: true, Listeners: true})
+	if err != nil {
+		return in, seen, err
+	}
+	if in.Debian, err = strconv.Atoi(seen.OS.Version); err != nil || (in.Debian != 12 && in.Debian != 13) {
+		return in, seen, fmt.Errorf("set up this server: it runs Debian %s\nhint: rocca runs on Debian 12 and 13", seen.OS.Version)
+	}
+	in.PHP = s.config.PHP
+	if in.PHP == "" {
+		in.PHP = seen.PHP.Branch
+	}
+	for schema := range seen.Database.Schemas {
+		in.ForeignSchemas = in.ForeignSchemas || schema != s.config.Database.Name
+	}
+	if s.config.Database.Remote() {
+		in.Passwords = blueprint.NewPasswords()
+		if stored, err := os.ReadFile(blueprint.PasswordFile); err == nil {
+			in.Passwords = blueprint.DecodePasswords(stored)
+		}
+	}
+	in.Version, in.Release, err = s.chooseRelease(ctx)
+	return in, seen, err
+}
+
+// chooseRelease says which version of Matomo belongs on this server, and how
+// its files are had. What is installed already is not opened.
+func (s *session) chooseRelease(ctx context.Context) (string, func(context.Context) (*release.Release, error), error) {
+	installed, err := installedRecord(s.config)
+	if err != nil {
+		return "", nil, err
+	}
+	if installed != nil && (s.config.Release == "" || s.config.Release == installed.Version || s.sameAsInstalled(*installed)) {
+		open := func(ctx context.Context) (*release.Release, error) {
+			spec := s.config.Release
+			if spec == "" {
+				spec = installed.Source
+			}
+			return s.open(ctx, spec, s.flags.acceptUnsigned || installed.Signer == "")
+		}
+		return installed.Version, open, nil
+	}
+	spec := s.config.Release
+	if spec == "" {
+		spec = defaultRelease
+	}
+	opened, err := s.open(ctx, spec, s.flags.acceptUnsigned)
+	if err != nil {
+		return "", nil, err
+	}
+	if installed != nil && opened.Version != installed.Version {
+		return "", nil, fmt.Errorf("set up Matomo %s: Matomo %s is installed, and rocca up does not change versions\nhint: leave out --release to look after the version that is there", opened.Version, installed.Version)
+	}
+	return opened.Version, func(context.Context) (*release.Release, error) { return opened, nil }, nil
+}
+
+// sameAsInstalled tells whether the release that is asked for is, by its
+// content, the one that is installed.
+func (s *session) sameAsInstalled(installed blueprint.Record) bool {
+	if s.config.Release != installed.Source {
+		return false
+	}
+	info, err := os.Stat(s.config.Release)
+	if err != nil {
+		return false
+	}
+	if info.IsDir() {
+		text, err := os.ReadFile(filepath.Join(s.config.Release, "core/Version.php"))
+		return err == nil && bytes.Contains(text, []byte("VERSION = '"+installed.Version+"'"))
+	}
+	f, err := os.Open(s.config.Release)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	sum := sha256.New()
+	_, err = io.Copy(sum, f)
+	return err == nil && hex.EncodeToString(sum.Sum(nil)) == installed.Digest
+}
+
+func (s *session) open(ctx context.Context, spec string, acceptUnsigned bool) (*release.Release, error) {
+	source, err := release.Parse(spec)
+	if err != nil {
+		return nil, err
+	}
+	options := release.Options{AcceptUnsigned: acceptUnsigned}
+	if s.flags.releaseKey != "" {
+		if options.Keys, err = os.ReadFile(s.flags.releaseKey); err != nil {
+			return nil, fmt.Errorf("read the key of the release: %w", err)
+		}
+	}
+	opened, err := release.Open(ctx, source, options)
+	if err != nil {
+		return nil, err
+	}
+	s.releases = append(s.releases, opened)
+	return opened, nil
+}
+
+func absoluteRelease(spec string) string {
+	if _, err := os.Lstat(spec); err != nil {
+		return spec
+	}
+	absolute, err := filepath.Abs(spec)
+	if err != nil {
+		return spec
+	}
+	return absolute
+}
+
+// installedRecord reads what rocca remembers of the release on this server;
+// nil when there is none.
+func installedRecord(c config.Config) (*blueprint.Record, error) {
+	layouts, err := filepath.Glob(blueprint.NewLayout(c, "*").Record)
+	if err != nil {
+		return nil, fmt.Errorf("look for an installed release: %w", err)
+	}
+	var newest *blueprint.Record
+	for _, path := range layouts {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for an installed release: %w", err)
+		}
+		record, err := blueprint.ParseRecord(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w\nhint: remove %s and run rocca up again", err, path)
+		}
+		if newest == nil || record.Installed.After(newest.Installed) {
+			newest = &record
+		}
+	}
+	return newest, nil
+}
+
+// hasData tells whether visitors or users left anything since the
+// installation. What cannot be asked is taken for a yes.
+func (s *session) hasData(ctx context.Context) (db.Data, bool) {
+	data, err := db.CountData(ctx, s.server.Database.DB, s.config.Database.Name, s.config.Database.Prefix)
+	return data, err != nil || data.Any()
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"rocca/internal/change"
+	"rocca/internal/progress"
+)
+
+// keptDir is where undo puts files that others changed since.
+const keptDir = "/var/lib/rocca/kept"
+
+func newUndoCommand() *cobra.Command {
+	var flags serverFlags
+	var yes, deleteData, dryRun bool
+	cmd := &cobra.Command{
+		Use:   "undo [RUN]",
+		Short: "Take back the last run, or run RUN and all after it",
+		Long: `Take back what a run changed, last change first: files with their content,
+owner, mode, ACL and attributes; users and groups; units; packages; database
+accounts and schemas.
+
+What visitors and users left in Matomo since is never thrown away unless
+--delete-data says so: without it the database, its server and uploaded files
+stay when they hold anything.
+
+Exit status: 0 taken back, 2 nothing was begun, 6 something could not be taken
+back, 11 another rocca is at work.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := openSession(cmd, flags)
+			if err != nil {
+				return err
+			}
+			return errors.Join(s.undo(cmd, args, yes, deleteData, dryRun), s.Close())
+		},
+	}
+	cmd.Flags().StringVarP(&flags.config, "config", "c", "/etc/rocca/rocca.yaml", "configuration file")
+	cmd.Flags().BoolVar(&flags.json, "json", false, "one JSON object per line")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&deleteData, "delete-data", false, "also throw away what visitors and users left since")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be taken back")
+	return cmd
+}
+
+func (s *session) undo(cmd *cobra.Command, args []string, yes, deleteData, dryRun bool) error {
+	chosen, err := s.chooseRuns(args)
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	if dryRun || !yes {
+		for _, info := range chosen {
+			fmt.Fprintf(out, "run %d (%s, %s, %s): %d changes\n", info.ID, info.Verb, info.Started.Local().Format("2006-01-02 15:04"), info.Result, info.Changes)
+			for _, name := range slices.Backward(info.Steps) {
+				fmt.Fprintf(out, "  %s\n", name)
+			}
+		}
+		if dryRun {
+			return nil
+		}
+		if err := agreeToUndo(cmd); err != nil {
+			return err
+		}
+	}
+	tell, end := progress.Open(out, s.flags.json)
+	defer end()
+	ctx := context.WithoutCancel(cmd.Context())
+	kept := false
+	for _, info := range chosen {
+		result, err := s.undoRun(ctx, info.ID, tell, deleteData)
+		if err != nil {
+			return &exitError{exitRollbackFailed, fmt.Errorf("take back run %d: %w\nhint: mend the cause, then: rocca undo %d", info.ID, err, info.ID)}
+		}
+		kept = kept || result == change.PartUndone
+	}
+	text := fmt.Sprintf("%d runs taken back", len(chosen))
+	if len(chosen) == 1 {
+		text = fmt.Sprintf("run %d taken back", chosen[0].ID)
+	}
+	if kept {
+		data, _ := s.hasData(ctx)
+		text += fmt.Sprintf("; the database stays, it holds data (%s): rocca undo --delete-data throws it away", data)
+	}
+	tell.Tell(progress.Event{Kind: progress.Note, Text: text})
+	return nil
+}
+
+func (s *session) undoRun(ctx context.Context, id int, tell progress.Handler, deleteData bool) (change.Result, error) {
+	run, err := s.journal.Resume(id)
+	if err != nil {
+		return change.Broken, err
+	}
+	defer run.Close()
+	result, err := run.Undo(ctx, s.undoOptions(ctx, tell, deleteData))
+	return result, errors.Join(err, run.End(result))
+}
+
+func (s *session) undoOptions(ctx context.Context, tell progress.Handler, deleteData bool) change.UndoOptions {
+	return change.UndoOptions{
+		DeleteData: deleteData, KeepDir: keptDir, SQL: s.server.Database, Tell: tell,
+		HasData: func() bool {
+			_, has := s.hasData(ctx)
+			return has
+		},
+	}
+}
+
+// chooseRuns lists the runs to take back, last first.
+func (s *session) chooseRuns(args []string) ([]change.RunInfo, error) {
+	runs, err := s.journal.Runs()
+	if err != nil {
+		return nil, err
+	}
+	standing := slices.DeleteFunc(runs, func(r change.RunInfo) bool { return !r.Standing() })
+	if len(standing) == 0 {
+		return nil, errors.New("take back a run: rocca has changed nothing on this server that still stands\nhint: rocca runs lists all runs")
+	}
+	first := standing[len(standing)-1].ID
+	if len(args) == 1 {
+		if first, err = strconv.Atoi(args[0]); err != nil || first < 1 {
+			return nil, fmt.Errorf("take back run %q: not the number of a run\nhint: rocca runs lists them", args[0])
+		}
+	}
+	chosen := slices.DeleteFunc(standing, func(r change.RunInfo) bool { return r.ID < first })
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("take back run %d: nothing of it stands\nhint: rocca runs lists all runs", first)
+	}
+	slices.Reverse(chosen)
+	return chosen, nil
+}
+
+func agreeToUndo(cmd *cobra.Command) error {
+	in, isFile := cmd.InOrStdin().(*os.File)
+	if !isFile || !term.IsTerminal(int(in.Fd())) {
+		return errors.New("ask before taking back: there is no terminal to ask on\nhint: rocca undo --yes")
+	}
+	fmt.Fprint(cmd.OutOrStdout(), "\nTake this back? [y/N] ")
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y") {
+		return &exitError{exitUsage, errors.New("nothing was changed")}
+	}
+	return nil
+}
+
+func newRunsCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "runs",
+		Short: "List what rocca did on this server, and when",
+		Long: `List the runs of the journal: number, when, verb, result, how many of its
+changes still stand.
+
+Exit status: 0 listed, 2 it could not be read.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if os.Geteuid() != 0 {
+				return errors.New("read the journal: only root may\nhint: sudo rocca runs")
+			}
+			journal, err := change.Open(change.DefaultDir)
+			if err != nil {
+				return err
+			}
+			runs, err := journal.Runs()
+			if err != nil {
+				return err
+			}
+			return showRuns(cmd, runs, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object per line")
+	return cmd
+}
+
+func showRuns(cmd *cobra.Command, runs []change.RunInfo, asJSON bool) error {
+	out := cmd.OutOrStdout()
+	if asJSON {
+		encoder := json.NewEncoder(out)
+		for _, info := range runs {
+			if err := encoder.Encode(info); err != nil {
+				return fmt.Errorf("list runs: %w", err)
+			}
+		}
+		return nil
+	}
+	if len(runs) == 0 {
+		fmt.Fprintln(out, "rocca has changed nothing on this server yet")
+		return nil
+	}
+	fmt.Fprintf(out, "%4s  %-16s  %-5s  %7s  %8s  %s\n", "RUN", "STARTED", "VERB", "TOOK", "STANDING", "RESULT")
+	for _, info := range runs {
+		took := "-"
+		if !info.Ended.IsZero() {
+			took = fmt.Sprintf("%.0f s", info.Ended.Sub(info.Started).Seconds())
+		}
+		fmt.Fprintf(out, "%4d  %-16s  %-5s  %7s  %8d  %s\n", info.ID, info.Started.Local().Format("2006-01-02 15:04"), info.Verb, took, info.Changes, info.Result)
+	}
+	return nil
+}

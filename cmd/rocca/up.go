@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"rocca/internal/blueprint"
+	"rocca/internal/change"
+	"rocca/internal/progress"
+)
+
+func newUpCommand() *cobra.Command {
+	var flags serverFlags
+	var yes bool
+	var credentials string
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Make this Debian server a hardened Matomo server, or bring it back to one",
+		Long: `Plan, ask, apply, verify. Every change is recorded before it is made, so that
+"rocca undo" can take it back, and a run that was killed is finished by the
+next one. A run in which something fails is taken back at once.
+
+A second run finds nothing to do, or repairs only what has drifted.
+
+Exit status: 0 the server is as it should be, 2 nothing was begun, 5 a change
+failed and all was taken back, 6 taking back failed too, 11 another rocca is at
+work.`,
+		Example: `  rocca up
+  rocca up --yes --release matomo-5.3.0.tar.gz --credentials-file /root/first-login`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := openSession(cmd, flags)
+			if err != nil {
+				return err
+			}
+			u := up{session: s, cmd: cmd, yes: yes, credentials: credentials, started: time.Now()}
+			return errors.Join(u.run(cmd.Context()), s.Close())
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().StringVar(&credentials, "credentials-file", "", "write the first login there (0600) instead of showing it")
+	return cmd
+}
+
+type up struct {
+	*session
+	cmd         *cobra.Command
+	yes         bool
+	credentials string
+	started     time.Time
+}
+
+func (u *up) run(ctx context.Context) error {
+	tell, end := progress.Open(u.cmd.OutOrStdout(), u.flags.json)
+	defer end()
+	unfinished, err := u.unfinished()
+	if err != nil {
+		return err
+	}
+	if unfinished != nil {
+		tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("run %d was interrupted after %d changes; this run goes on with it (to go back instead: rocca undo)", unfinished.ID, unfinished.Changes)})
+	}
+	in, seen, err := u.input(ctx)
+	if err != nil {
+		return err
+	}
+	steps, login, err := blueprint.Steps(in)
+	if err != nil {
+		return err
+	}
+	planned, err := change.Plan(ctx, u.server, steps)
+	if err != nil {
+		return err
+	}
+	layout := blueprint.NewLayout(u.config, in.Version)
+	if len(planned) == 0 && unfinished == nil {
+		return u.card(end, layout, login, 0, nil)
+	}
+	if problems := blueprint.Preflight(in, seen); len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	if err := u.agree(end, planned); err != nil {
+		return err
+	}
+	run, err := u.begin(unfinished)
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	runner := change.Runner{Server: u.server, SQL: u.server.Database, Tell: tell}
+	err = runner.Apply(ctx, run, steps)
+	if err == nil {
+		tell.Tell(progress.Event{Kind: progress.Note, Text: "asking the finished server for what must work and what must be refused"})
+		err = blueprint.Verify(ctx, u.config, "127.0.0.1:443")
+	}
+	if err != nil {
+		return u.rollBack(run, tell, err)
+	}
+	if err := u.card(end, layout, login, len(planned), run); err != nil {
+		return err
+	}
+	return run.End(change.Applied)
+}
+
+// unfinished finds a run that was killed and not taken back.
+func (u *up) unfinished() (*change.RunInfo, error) {
+	runs, err := u.journal.Runs()
+	if err != nil {
+		return nil, err
+	}
+	if len(runs) == 0 {
+		return nil, nil
+	}
+	last := runs[len(runs)-1]
+	switch {
+	case last.Result == change.Interrupted && last.Standing():
+		return &last, nil
+	case last.Result == change.Broken:
+		return nil, fmt.Errorf("set up this server: run %d failed and could not be taken back whole\nhint: rocca undo %d", last.ID, last.ID)
+	}
+	return nil, nil
+}
+
+func (u *up) begin(unfinished *change.RunInfo) (*change.Run, error) {
+	if unfinished != nil {
+		return u.journal.Resume(unfinished.ID)
+	}
+	return u.journal.Begin("up")
+}
+
+// agree shows the plan and asks.
+func (u *up) agree(end func(), planned []change.Planned) error {
+	if u.yes || len(planned) == 0 {
+		return nil
+	}
+	in, isFile := u.cmd.InOrStdin().(*os.File)
+	if !isFile || !term.IsTerminal(int(in.Fd())) {
+		return errors.New("ask before changing this server: there is no terminal to ask on\nhint: rocca plan shows what would change; rocca up --yes does it")
+	}
+	end()
+	printPlan(u.cmd.OutOrStdout(), planned, false)
+	fmt.Fprintf(u.cmd.OutOrStdout(), "\nChange this server? [y/N] ")
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y") {
+		return &exitError{exitUsage, errors.New("nothing was changed")}
+	}
+	return nil
+}
+
+// rollBack takes a failed run back. An interrupt must not stop it half-way.
+func (u *up) rollBack(run *change.Run, tell progress.Handler, cause error) error {
+	tell.Tell(progress.Event{Kind: progress.Note, Text: "taking back what this run changed"})
+	ctx := context.Background()
+	result, err := run.Undo(ctx, u.undoOptions(ctx, tell, false))
+	if err == nil && result == change.Undone {
+		result = change.RolledBack
+	}
+	if endErr := run.End(result); endErr != nil {
+		err = errors.Join(err, endErr)
+	}
+	if err != nil {
+		return &exitError{exitRollbackFailed, fmt.Errorf("%w\nand taking back failed: %w\nhint: mend the cause, then: rocca undo %d", cause, err, run.ID)}
+	}
+	return &exitError{exitFailed, fmt.Errorf("%w\nall that this run had changed was taken back", cause)}
+}
+
+// card is the end of a run: where it is, how to get in, what was done. The
+// first password is shown here and nowhere else, once.
+func (u *up) card(end func(), layout blueprint.Layout, login *blueprint.FirstLogin, changes int, run *change.Run) error {
+	end()
+	result := struct {
+		Kind        string  `json:"kind"`
+		URL         string  `json:"url"`
+		Login       string  `json:"login,omitempty"`
+		Password    string  `json:"password,omitempty"`
+		Credentials string  `json:"credentials_file,omitempty"`
+		Changes     int     `json:"changes"`
+		Seconds     float64 `json:"seconds"`
+		Run         int     `json:"run,omitempty"`
+	}{Kind: "card", URL: "https://" + u.config.Domain[0] + "/", Changes: changes, Seconds: time.Since(u.started).Round(time.Millisecond).Seconds()}
+	if run != nil {
+		result.Run = run.ID
+	}
+	if !login.Password.IsZero() {
+		result.Login = login.Login
+		if u.credentials != "" {
+			if err := run.WriteCredentials(u.credentials, fmt.Appendf(nil, "url: %s\nlogin: %s\npassword: %s\n", result.URL, login.Login, login.Password.Reveal())); err != nil {
+				return err
+			}
+			result.Credentials = u.credentials
+		} else {
+			result.Password = login.Password.Reveal()
+		}
+	}
+	out := u.cmd.OutOrStdout()
+	if u.flags.json {
+		if err := json.NewEncoder(out).Encode(result); err != nil {
+			return fmt.Errorf("show the result: %w", err)
+		}
+	} else {
+		rows := [][2]string{{"URL", result.URL}}
+		if result.Login != "" {
+			rows = append(rows, [2]string{"Login", result.Login})
+		}
+		if result.Password != "" {
+			rows = append(rows, [2]string{"Password", result.Password + "   (shown only this once)"})
+		}
+		if result.Credentials != "" {
+			rows = append(rows, [2]string{"Password", "in " + result.Credentials})
+		}
+		if changes == 0 {
+			rows = append(rows, [2]string{"Changes", fmt.Sprintf("none: the server is as it should be (%.1f s)", result.Seconds)})
+		} else {
+			rows = append(rows, [2]string{"Changes", fmt.Sprintf("%d steps in %.1f s, run %d", changes, result.Seconds, result.Run)})
+		}
+		if u.config.TLS.Certificate == "" {
+			rows = append(rows, [2]string{"Next", "name a real certificate (tls: in " + u.flags.config + "): this one is self-signed"})
+		}
+		if changes > 0 {
+			rows = append(rows, [2]string{"", "rocca status    what runs"}, [2]string{"", "rocca undo      take all of this back"})
+		}
+		printCard(out, rows)
+	}
+	if run == nil {
+		return nil
+	}
+	return run.Forget(layout.FirstLog)
+}

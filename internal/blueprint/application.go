@@ -1,0 +1,333 @@
+package blueprint
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"rocca/internal/change"
+	"rocca/internal/change/step"
+	"rocca/internal/facts"
+	"rocca/internal/mariadb"
+	"rocca/internal/matomo/headless"
+	"rocca/internal/matomo/ini"
+	"rocca/internal/run"
+	"rocca/internal/secret"
+)
+
+// passwordLength of the first login, in characters: 139 bits.
+const passwordLength = 24
+
+// application installs Matomo and writes its configuration. Before it nothing
+// listens that could show an installer, and the configuration that it leaves
+// has the installer closed.
+func (b *blueprint) application() []change.Step {
+	return []change.Step{
+		install{b},
+		b.account(UIUser, b.uiGrants()),
+		b.account(TrackerUser, b.trackerGrants()),
+		configFile{b, b.Layout.State, UIUser},
+		configFile{b, b.Layout.Tracker, TrackerUser},
+		step.File{Path: path.Join(b.Layout.State, "config/config.php"), Content: b.overrides(), Attr: change.Attr{Owner: "root", Group: UIUser, Mode: 0o640}},
+		step.File{Path: path.Join(b.Layout.Tracker, "config/config.php"), Content: b.overrides(), Attr: change.Attr{Owner: "root", Group: TrackerUser, Mode: 0o640}},
+		newPassword{b},
+	}
+}
+
+// overrides lets Matomo find the location database outside of the release.
+func (b *blueprint) overrides() []byte {
+	return fmt.Appendf(nil, "<?php\n// Written by rocca.\nreturn ['path.geoip2' => '%s/'];\n", path.Join(b.Layout.State, "geoip"))
+}
+
+func configPath(data string) string { return path.Join(data, "config/config.ini.php") }
+
+// install runs Matomo's own installation classes as the migration user, with
+// no web server. It knows nothing of networks and starts no program.
+type install struct{ *blueprint }
+
+func (i install) Name() string { return "install Matomo " + i.Version }
+
+func (i install) Looks() facts.Query {
+	return facts.Query{Schemas: true, Paths: []string{configPath(i.Layout.State), configPath(i.Layout.Tracker), configPath(i.Layout.Admin)}}
+}
+
+func (i install) Plan(s facts.Server) (change.Proposal, error) {
+	tables := s.Database.Schemas[i.Config.Database.Name]
+	switch {
+	case !slices.Contains(tables, i.Config.Database.Prefix+"user"):
+		return change.Proposal{Sentence: "make its tables, first login and site, with no web server"}, nil
+	case !hasPlugins(s.Paths[configPath(i.Layout.State)]) || !hasPlugins(s.Paths[configPath(i.Layout.Tracker)]):
+		return change.Proposal{Sentence: "finish the installation: its configuration is missing"}, nil
+	}
+	return change.Proposal{}, nil
+}
+
+// hasPlugins tells whether a configuration is one of a finished installation.
+func hasPlugins(p facts.Path) bool {
+	parsed, err := ini.Parse(p.Content)
+	return err == nil && len(parsed.List("PluginsInstalled", "PluginsInstalled")) > 0
+}
+
+func (i install) Apply(ctx context.Context, w *change.Writer, s facts.Server) error {
+	salt := findSalt(s, i.Layout)
+	content, err := i.adminConfig(salt)
+	if err != nil {
+		return err
+	}
+	adminFile := change.Attr{Owner: AdminUser, Group: AdminUser, Mode: 0o600}
+	if err := w.WriteCache(configPath(i.Layout.Admin), content, adminFile); err != nil {
+		return err
+	}
+	if err := w.WriteFile(i.Layout.FirstLog, []byte(i.Config.Superuser.Login+"\n"), change.Root(0o600)); err != nil {
+		return err
+	}
+	password := secret.Random(passwordLength)
+	var answer headless.Answer
+	err = w.Action("run Matomo's installation", func() error {
+		answer, err = i.headless(ctx, headless.Request{
+			Action: headless.Install, Root: i.Layout.Code, URL: i.url(), MaskedIPBytes: 2,
+			Superuser: headless.Superuser{Login: i.Config.Superuser.Login, Password: password, Email: i.Config.Superuser.Email, Language: i.Config.Language},
+			Site:      headless.Site{Name: i.Config.Site.Name, URL: i.Config.Site.URL, Timezone: i.Config.Site.Timezone, Currency: i.Config.Site.Currency},
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !answer.Installed() {
+		return fmt.Errorf("install Matomo: it ended without %s", strings.Join(answer.Missing, ", "))
+	}
+	if answer.Changed(headless.StepSuperuser) {
+		i.login.Password = password
+	}
+	for _, pool := range []configFile{{i.blueprint, i.Layout.State, UIUser}, {i.blueprint, i.Layout.Tracker, TrackerUser}} {
+		content, err := pool.first(salt, answer)
+		if err != nil {
+			return err
+		}
+		if err := w.WriteFile(configPath(pool.data), content, pool.attr()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// url is the public address of Matomo.
+func (b *blueprint) url() string { return "https://" + b.Config.Domain[0] + "/" }
+
+// adminConfig is what the installation and migrations run with.
+func (b *blueprint) adminConfig(salt string) ([]byte, error) {
+	var f ini.File
+	b.managed(&f, AdminUser)
+	f.Set("General", "salt", salt)
+	f.Set("General", "installation_in_progress", "1")
+	return f.Encode()
+}
+
+// findSalt takes the salt of an earlier, unfinished installation, or makes one:
+// tokens are stored as hashes with it.
+func findSalt(s facts.Server, l Layout) string {
+	for _, data := range []string{l.State, l.Tracker, l.Admin} {
+		if parsed, err := ini.Parse(s.Paths[configPath(data)].Content); err == nil {
+			if salt, found := parsed.Get("General", "salt"); found && salt != "" {
+				return salt
+			}
+		}
+	}
+	random := make([]byte, 16)
+	rand.Read(random)
+	return hex.EncodeToString(random)
+}
+
+// headless runs the installation script in a sandbox of its own.
+func (b *blueprint) headless(ctx context.Context, r headless.Request) (headless.Answer, error) {
+	request, err := r.Encode()
+	if err != nil {
+		return headless.Answer{}, err
+	}
+	argv := []string{"systemd-run", "--quiet", "--pipe", "--wait", "--collect"}
+	for _, property := range b.headlessSandbox() {
+		argv = append(argv, "-p", property)
+	}
+	argv = append(argv, "--setenv=MATOMO_DATA="+b.Layout.Admin, "--", "/usr/bin/php"+b.PHP, "-d", "pcre.jit=0", "-d", "memory_limit=512M", headlessAt)
+	result, err := run.Do(ctx, run.Command{Argv: argv, Stdin: bytes.NewReader(request)})
+	if len(result.Stdout) == 0 && err != nil {
+		return headless.Answer{}, err
+	}
+	answer, decodeErr := headless.Decode(bytes.NewReader(result.Stdout))
+	if decodeErr != nil {
+		return answer, fmt.Errorf("%w\n%s", decodeErr, bytes.TrimSpace(result.Stderr))
+	}
+	return answer, err
+}
+
+func (b *blueprint) headlessSandbox() []string {
+	properties := []string{
+		"User=" + AdminUser, "Group=" + AdminUser, "NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=strict",
+		"ReadWritePaths=" + path.Join(b.Layout.Admin, "config") + " " + path.Join(b.Layout.Admin, "tmp"),
+		"InaccessiblePaths=-/root -/home", "PrivateTmp=yes", "PrivateDevices=yes", "PrivateUsers=yes",
+		"ProtectKernelTunables=yes", "ProtectKernelModules=yes", "ProtectControlGroups=yes", "RestrictNamespaces=yes",
+		"RestrictSUIDSGID=yes", "LockPersonality=yes", "SystemCallArchitectures=native", "SystemCallFilter=@system-service", "UMask=0077",
+	}
+	if b.Config.Database.Remote() {
+		return properties
+	}
+	return append(properties, "PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX")
+}
+
+// configFile is config.ini.php of one pool. rocca is its only writer: what it
+// manages is brought back, what the owner added beside that stays.
+type configFile struct {
+	*blueprint
+	data string
+	user string
+}
+
+func (c configFile) Name() string { return "file " + configPath(c.data) }
+
+func (c configFile) Looks() facts.Query { return facts.Query{Paths: []string{configPath(c.data)}} }
+
+func (c configFile) attr() change.Attr {
+	return change.Attr{Owner: "root", Group: c.user, Mode: 0o640}
+}
+
+// first is the configuration right after the installation.
+func (c configFile) first(salt string, answer headless.Answer) ([]byte, error) {
+	var f ini.File
+	c.managed(&f, c.user)
+	f.Set("General", "salt", salt)
+	active := slices.DeleteFunc(slices.Clone(answer.PluginsActivated), func(name string) bool { return slices.Contains(pluginsOff, name) })
+	f.SetList("Plugins", "Plugins", active)
+	f.SetList("PluginsInstalled", "PluginsInstalled", answer.PluginsInstalled)
+	return f.Encode()
+}
+
+// want is the configuration as it is, with what rocca manages set right.
+func (c configFile) want(now facts.Path) ([]byte, error) {
+	f, err := ini.Parse(now.Content)
+	if err != nil {
+		return nil, fmt.Errorf("%w\nhint: restore the file from a backup, or move it away and run rocca up again", err)
+	}
+	c.managed(&f, c.user)
+	return f.Encode()
+}
+
+func (c configFile) Plan(s facts.Server) (change.Proposal, error) {
+	now := s.Paths[configPath(c.data)]
+	if !now.Exists() {
+		return change.Proposal{Sentence: "write it: installer closed, updates and uploads by the web off, one name to answer to"}, nil
+	}
+	content, err := c.want(now)
+	if err != nil {
+		return change.Proposal{}, err
+	}
+	proposal := step.PlanFile(now, step.File{Path: configPath(c.data), Content: content, Attr: c.attr(), Secret: true})
+	proposal.Diff = changedSettings(now.Content, content)
+	return proposal, nil
+}
+
+// changedSettings shows the settings that would change, salt and passwords hidden.
+func changedSettings(before, after []byte) string {
+	var lines []string
+	old := strings.Split(string(before), "\n")
+	for _, line := range strings.Split(string(after), "\n") {
+		if !slices.Contains(old, line) && line != "" {
+			key, _, _ := strings.Cut(line, " =")
+			if key == "salt" || strings.Contains(key, "password") && !strings.Contains(key, "algorithm") {
+				line = key + " = " + secret.New("").String()
+			}
+			lines = append(lines, "+"+line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (c configFile) Apply(_ context.Context, w *change.Writer, s facts.Server) error {
+	content, err := c.want(s.Paths[configPath(c.data)])
+	if err != nil {
+		return err
+	}
+	return w.WriteFile(configPath(c.data), content, c.attr())
+}
+
+// pluginsOff promote, or reach out to others, and nothing else needs them.
+var pluginsOff = []string{"Feedback", "Marketplace", "MobileMessaging", "ProfessionalServices", "RssWidget", "SEO", "Tour"}
+
+// managed sets what rocca decides. Sources: Matomo's config/global.ini.php for
+// what each key does; the reasons are in docs/layout.md.
+func (b *blueprint) managed(f *ini.File, user string) {
+	d := b.Config.Database
+	set := func(section string, pairs ...string) {
+		for pair := range slices.Chunk(pairs, 2) {
+			f.Set(section, pair[0], pair[1])
+		}
+	}
+	set("database", "username", user, "dbname", d.Name, "tables_prefix", d.Prefix, "adapter", `PDO\MYSQL`, "type", "InnoDB",
+		"schema", "Mariadb", "charset", "utf8mb4", "collation", "utf8mb4_general_ci")
+	if d.Remote() {
+		set("database", "host", d.Host, "port", fmt.Sprint(d.Port), "password", b.Passwords[user].Reveal(),
+			"enable_ssl", "1", "ssl_ca", d.CA, "ssl_no_verify", "")
+	} else {
+		// The socket tells the server which Unix user asks: there is no password.
+		set("database", "host", "localhost", "unix_socket", mariadb.Socket, "password", "")
+	}
+	f.SetList("General", "trusted_hosts", b.Config.Domain)
+	set("General",
+		"enable_installer", "0", "enable_trusted_host_check", "1", "force_ssl", "1", "default_language", b.Config.Language,
+		// What an administrator may do from the web
+		"enable_plugin_upload", "0", "enable_plugins_admin", "0", "enable_auto_update", "0",
+		"enable_general_settings_admin", "0", "enable_geolocation_admin", "0",
+		"enable_browser_archiving_triggering", "0", "enable_load_data_infile", "0",
+		// Browsers, sessions, tokens
+		"csp_enabled", "1", "csp_report_only", "0", "enable_framed_pages", "0", "enable_framed_settings", "0",
+		"enable_framed_allow_write_admin_token_auth", "0", "only_allow_secure_auth_tokens", "1", "login_allow_logme", "0",
+		"login_cookie_expire", "86400", "login_session_not_remembered_idle_timeout", "1800", "password_hash_algorithm", "argon2id",
+		// The outside
+		"enable_internet_features", "0", "enable_update_communication", "0", "enable_referrer_definition_syncs", "0",
+		"allowed_outgoing_protocols", "https", "disable_tracking_matomo_app_links", "1",
+		"piwik_professional_support_ads_enabled", "0", "show_update_notification_to_superusers_only", "1",
+	)
+	set("Tracker",
+		"debug", "0", "debug_on_demand", "0", "record_statistics", "1", "tracking_requests_require_authentication", "1",
+		"bulk_requests_use_transaction", "1", "scheduled_tasks_min_interval", "0", "enable_spam_filter", "0",
+		"use_third_party_id_cookie", "0", "enable_fingerprinting_across_websites", "0",
+	)
+	set("Debug", "enable_sql_profiler", "0", "log_sql_queries", "0", "tracker_always_new_visitor", "0")
+	set("Development", "enabled", "0")
+	f.SetList("log", "log_writers", []string{"errorlog"})
+	set("log", "log_level", "WARN")
+}
+
+// newPassword gives the first login another password when an interrupted run
+// made one that nobody has seen.
+type newPassword struct{ *blueprint }
+
+func (n newPassword) Name() string { return "first password" }
+
+func (n newPassword) Looks() facts.Query { return facts.Query{Paths: []string{n.Layout.FirstLog}} }
+
+func (n newPassword) Plan(s facts.Server) (change.Proposal, error) {
+	if !s.Paths[n.Layout.FirstLog].Exists() || !n.login.Password.IsZero() {
+		return change.Proposal{}, nil
+	}
+	return change.Proposal{Sentence: "make a new one: an interrupted run made one that was never shown"}, nil
+}
+
+func (n newPassword) Apply(ctx context.Context, w *change.Writer, _ facts.Server) error {
+	password := secret.Random(passwordLength)
+	return w.Action("set the first password", func() error {
+		_, err := n.headless(ctx, headless.Request{
+			Action: headless.Password, Root: n.Layout.Code,
+			Superuser: headless.Superuser{Login: n.Config.Superuser.Login, Password: password},
+		})
+		if err == nil {
+			n.login.Password = password
+		}
+		return err
+	})
+}

@@ -1,0 +1,164 @@
+package step
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"rocca/internal/change"
+	"rocca/internal/facts"
+	"rocca/internal/mariadb"
+	"rocca/internal/secret"
+)
+
+// Schema is a database schema (utf8mb4).
+type Schema struct{ Schema string }
+
+// Name implements change.Step.
+func (d Schema) Name() string { return "database schema " + d.Schema }
+
+// Looks implements change.Step.
+func (d Schema) Looks() facts.Query { return facts.Query{Schemas: true} }
+
+// Plan implements change.Step.
+func (d Schema) Plan(s facts.Server) (change.Proposal, error) {
+	if _, there := s.Database.Schemas[d.Schema]; there {
+		return change.Proposal{}, nil
+	}
+	return change.Proposal{Sentence: "make it"}, nil
+}
+
+// Apply implements change.Step.
+func (d Schema) Apply(ctx context.Context, w *change.Writer, s facts.Server) error {
+	if err := reached(s); err != nil {
+		return err
+	}
+	return w.SQL(ctx, change.SQLChange{
+		Title:   "make schema " + d.Schema,
+		Do:      []string{"CREATE DATABASE " + mariadb.Identifier(d.Schema) + " CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"},
+		Reverse: []string{"DROP DATABASE IF EXISTS " + mariadb.Identifier(d.Schema)},
+		Data:    true,
+	})
+}
+
+// Account is a database account with exactly these grants.
+type Account struct {
+	Account string   // "user@host"
+	Grants  []string // "SELECT, UPDATE ON `schema`.`table`", privileges sorted
+
+	// Password and TLS are for a remote server. Locally the account is that
+	// of the Unix user of the same name (unix_socket) and has no password.
+	Remote   bool
+	Password func() secret.Secret // asked for when the account is made or its password set
+}
+
+// Name implements change.Step.
+func (a Account) Name() string { return "database account " + a.Account }
+
+// Looks implements change.Step.
+func (a Account) Looks() facts.Query { return facts.Query{Accounts: []string{a.Account}} }
+
+// Plan implements change.Step.
+func (a Account) Plan(s facts.Server) (change.Proposal, error) {
+	now := s.Database.Accounts[a.Account]
+	if !now.Exists {
+		return change.Proposal{Sentence: "make it with " + strings.Join(a.Grants, "; ")}, nil
+	}
+	var differs []string
+	if a.identityDiffers(now) {
+		differs = append(differs, "change how it identifies itself, now by "+now.Identity)
+	}
+	add, drop := a.grantsDiffer(now)
+	if len(drop) > 0 {
+		differs = append(differs, "revoke "+strings.Join(drop, "; "))
+	}
+	if len(add) > 0 {
+		differs = append(differs, "grant "+strings.Join(add, "; "))
+	}
+	return proposal(differs, ""), nil
+}
+
+func (a Account) identityDiffers(now facts.Account) bool {
+	if a.Remote {
+		return !now.TLS
+	}
+	return now.Identity != "unix_socket"
+}
+
+func (a Account) grantsDiffer(now facts.Account) (add, drop []string) {
+	for _, grant := range a.Grants {
+		if !slices.Contains(now.Grants, grant) {
+			add = append(add, grant)
+		}
+	}
+	for _, grant := range now.Grants {
+		if !slices.Contains(a.Grants, grant) {
+			drop = append(drop, grant)
+		}
+	}
+	return add, drop
+}
+
+// Apply implements change.Step.
+func (a Account) Apply(ctx context.Context, w *change.Writer, s facts.Server) error {
+	if err := reached(s); err != nil {
+		return err
+	}
+	name := mariadb.User(a.Account)
+	now := s.Database.Accounts[a.Account]
+	c := change.SQLChange{Title: "account " + a.Account}
+	if !now.Exists {
+		c.Do = append(c.Do, "CREATE USER "+name+a.identify())
+		c.Reverse = append(c.Reverse, "DROP USER IF EXISTS "+name)
+	} else if a.identityDiffers(now) {
+		// What it was is a password hash at best, which rocca does not keep:
+		// undo leaves the stronger identity.
+		c.Do = append(c.Do, "ALTER USER "+name+a.identify())
+	}
+	add, drop := a.grantsDiffer(now)
+	for _, grant := range drop {
+		c.Do = append(c.Do, revoke(grant, name))
+		c.Reverse = append(c.Reverse, allow(grant, name))
+	}
+	for _, grant := range add {
+		c.Do = append(c.Do, allow(grant, name))
+		if now.Exists {
+			c.Reverse = append(c.Reverse, revoke(grant, name))
+		}
+	}
+	// What a killed run granted meanwhile is granted again, which is harmless.
+	return w.SQL(ctx, c)
+}
+
+func (a Account) identify() string {
+	if a.Remote {
+		return " IDENTIFIED BY " + mariadb.Quote(a.Password().Reveal()) + " REQUIRE SSL"
+	}
+	return " IDENTIFIED VIA unix_socket"
+}
+
+func allow(grant, name string) string {
+	bare, option := strings.CutSuffix(grant, " WITH GRANT OPTION")
+	statement := "GRANT " + bare + " TO " + name
+	if option {
+		statement += " WITH GRANT OPTION"
+	}
+	return statement
+}
+
+func revoke(grant, name string) string {
+	bare, option := strings.CutSuffix(grant, " WITH GRANT OPTION")
+	if option {
+		privileges, object, _ := strings.Cut(bare, " ON ")
+		bare = privileges + ", GRANT OPTION ON " + object
+	}
+	return "REVOKE " + bare + " FROM " + name
+}
+
+func reached(s facts.Server) error {
+	if s.Database.Reached {
+		return nil
+	}
+	return fmt.Errorf("reach the database server: %s\nhint: is it running? systemctl status mariadb", s.Database.Problem)
+}

@@ -1,0 +1,160 @@
+// Package db asks the database server about schemas, accounts and grants, as
+// its administrator. It only reads.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+
+	"rocca/internal/facts"
+	"rocca/internal/mariadb"
+)
+
+// own are the schemas of the server itself.
+var own = []string{"information_schema", "mysql", "performance_schema", "sys"}
+
+// Observe asks about the accounts ("user@host") and lists the schemas. A
+// server that cannot be asked is a fact (Reached false), not an error.
+func Observe(ctx context.Context, conn *sql.DB, accounts []string) (facts.Database, error) {
+	d := facts.Database{Accounts: map[string]facts.Account{}}
+	if err := conn.QueryRowContext(ctx, "SELECT VERSION()").Scan(&d.Version); err != nil {
+		d.Problem = err.Error()
+		return d, nil
+	}
+	d.Reached = true
+	var err error
+	if d.Schemas, err = schemas(ctx, conn); err != nil {
+		return d, fmt.Errorf("list database schemas: %w", err)
+	}
+	for _, account := range accounts {
+		if d.Accounts[account], err = observeAccount(ctx, conn, account); err != nil {
+			return d, fmt.Errorf("look at database account %s: %w", account, err)
+		}
+	}
+	return d, nil
+}
+
+func schemas(ctx context.Context, conn *sql.DB) (map[string][]string, error) {
+	rows, err := conn.QueryContext(ctx, "SELECT s.schema_name, t.table_name FROM information_schema.schemata s"+
+		" LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name ORDER BY 1, 2")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	found := map[string][]string{}
+	for rows.Next() {
+		var schema string
+		var table sql.NullString
+		if err := rows.Scan(&schema, &table); err != nil {
+			return nil, err
+		}
+		if slices.Contains(own, schema) {
+			continue
+		}
+		if found[schema] = append(found[schema], table.String); !table.Valid {
+			found[schema] = nil
+		}
+	}
+	return found, rows.Err()
+}
+
+var identity = regexp.MustCompile(`IDENTIFIED (?:VIA|WITH) '?([a-z0-9_]+)'?`)
+
+func observeAccount(ctx context.Context, conn *sql.DB, account string) (facts.Account, error) {
+	created, err := column(ctx, conn, "SHOW CREATE USER "+mariadb.User(account))
+	var refused *mysql.MySQLError
+	if errors.As(err, &refused) && (refused.Number == 1269 || refused.Number == 1133 || refused.Number == 1396 || refused.Number == 1449 || refused.Number == 1141) {
+		return facts.Account{}, nil // no such account
+	}
+	if err != nil {
+		return facts.Account{}, err
+	}
+	a := facts.Account{Exists: true, Identity: "password"}
+	if match := identity.FindStringSubmatch(strings.Join(created, " ")); match != nil {
+		a.Identity = match[1]
+	}
+	a.TLS = strings.Contains(strings.Join(created, " "), " REQUIRE SSL") || strings.Contains(strings.Join(created, " "), " REQUIRE X509")
+	lines, err := column(ctx, conn, "SHOW GRANTS FOR "+mariadb.User(account))
+	if err != nil {
+		return a, err
+	}
+	for _, line := range lines {
+		if grant, ok := Normalise(line); ok {
+			a.Grants = append(a.Grants, grant)
+		}
+	}
+	slices.Sort(a.Grants)
+	return a, nil
+}
+
+var grantLine = regexp.MustCompile("^GRANT (.+) ON (.+) TO .+?( WITH GRANT OPTION)?$")
+
+// Normalise turns a line of SHOW GRANTS into "PRIVILEGES ON object", with the
+// privileges sorted. USAGE, which is no privilege, gives false.
+func Normalise(line string) (string, bool) {
+	match := grantLine.FindStringSubmatch(line)
+	if match == nil {
+		return line, true // a role, a proxy: anything unknown is shown, and so is drift
+	}
+	privileges := splitPrivileges(match[1])
+	if len(privileges) == 1 && privileges[0] == "USAGE" {
+		return "", false
+	}
+	slices.Sort(privileges)
+	grant := strings.Join(privileges, ", ") + " ON " + match[2]
+	if strings.HasSuffix(line, " WITH GRANT OPTION") {
+		grant += " WITH GRANT OPTION"
+	}
+	return grant, true
+}
+
+// splitPrivileges splits at commas outside of column lists.
+func splitPrivileges(list string) []string {
+	var parts []string
+	depth, from := 0, 0
+	for i, r := range list {
+		switch {
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		case r == ',' && depth == 0:
+			parts = append(parts, strings.TrimSpace(list[from:i]))
+			from = i + 1
+		}
+	}
+	return append(parts, strings.TrimSpace(list[from:]))
+}
+
+func column(ctx context.Context, conn *sql.DB, query string) ([]string, error) {
+	rows, err := conn.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	var values []string
+	for rows.Next() {
+		row := make([]sql.NullString, len(names))
+		targets := make([]any, len(names))
+		for i := range row {
+			targets[i] = &row[i]
+		}
+		if err := rows.Scan(targets...); err != nil {
+			return nil, err
+		}
+		// SHOW CREATE USER has one column on MariaDB; of others the last is the text.
+		values = append(values, row[len(row)-1].String)
+	}
+	return values, rows.Err()
+}

@@ -1,0 +1,377 @@
+// Package host observes the machine itself: files, accounts, packages, units.
+// It only reads.
+package host
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"rocca/internal/facts"
+)
+
+// contentLimit is the largest file whose content becomes a fact, in bytes.
+const contentLimit = 4 << 20
+
+// Observe looks at what the query asks of the machine. The database is not
+// asked here.
+func Observe(ctx context.Context, q facts.Query) (facts.Server, error) {
+	var s facts.Server
+	var err error
+	if s.OS, err = release(); err != nil {
+		return s, err
+	}
+	names, err := readNames()
+	if err != nil {
+		return s, err
+	}
+	s.Users, s.Groups = names.users(q.Users), names.groups(q.Groups)
+	s.Paths = map[string]facts.Path{}
+	for _, path := range q.Paths {
+		if s.Paths[path], err = names.path(path); err != nil {
+			return s, err
+		}
+	}
+	s.Trees = map[string]facts.Tree{}
+	for _, top := range q.Trees {
+		if s.Trees[top], err = names.tree(ctx, top); err != nil {
+			return s, err
+		}
+	}
+	if s.Packages, err = packages(q.Packages); err != nil {
+		return s, err
+	}
+	if s.PHP, err = phpBranch(); err != nil {
+		return s, err
+	}
+	if q.Listeners {
+		if s.Listeners, err = listeners(); err != nil {
+			return s, err
+		}
+	}
+	var free unix.Statfs_t
+	if err := unix.Statfs("/var", &free); err != nil {
+		return s, fmt.Errorf("look how full the disk is: %w", err)
+	}
+	s.FreeBytes = free.Bavail * uint64(free.Bsize)
+	s.Units, err = units(ctx, q.Units)
+	return s, err
+}
+
+func release() (facts.OS, error) {
+	var found facts.OS
+	content, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return found, fmt.Errorf("read which distribution this is: %w", err)
+	}
+	for _, line := range strings.Split(string(content), "\n") {
+		key, value, _ := strings.Cut(line, "=")
+		value = strings.Trim(value, `"'`)
+		switch key {
+		case "ID":
+			found.ID = value
+		case "VERSION_ID":
+			found.Version = value
+		case "VERSION_CODENAME":
+			found.Codename = value
+		}
+	}
+	found.Hostname, err = os.Hostname()
+	return found, err
+}
+
+// names are the users and groups of the machine.
+type names struct {
+	passwd, group [][]string // fields of each line
+	byUID, byGID  map[string]string
+}
+
+func readNames() (names, error) {
+	var n names
+	var err error
+	if n.passwd, n.byUID, err = readColons("/etc/passwd", 7); err != nil {
+		return n, err
+	}
+	n.group, n.byGID, err = readColons("/etc/group", 4)
+	return n, err
+}
+
+func readColons(path string, fields int) (lines [][]string, byID map[string]string, err error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read accounts: %w", err)
+	}
+	byID = map[string]string{}
+	for _, line := range strings.Split(string(content), "\n") {
+		split := strings.Split(line, ":")
+		if len(split) != fields {
+			continue
+		}
+		lines = append(lines, split)
+		if _, taken := byID[split[2]]; !taken {
+			byID[split[2]] = split[0]
+		}
+	}
+	return lines, byID, nil
+}
+
+func (n names) users(wanted []string) map[string]facts.User {
+	found := map[string]facts.User{}
+	for _, name := range wanted {
+		found[name] = facts.User{}
+		for _, line := range n.passwd {
+			if line[0] == name {
+				uid, _ := strconv.Atoi(line[2])
+				found[name] = facts.User{Exists: true, UID: uid, Group: nameOf(n.byGID, line[3]), Home: line[5], Shell: line[6]}
+			}
+		}
+	}
+	return found
+}
+
+func (n names) groups(wanted []string) map[string]facts.Group {
+	found := map[string]facts.Group{}
+	for _, name := range wanted {
+		found[name] = facts.Group{}
+		for _, line := range n.group {
+			if line[0] != name {
+				continue
+			}
+			gid, _ := strconv.Atoi(line[2])
+			group := facts.Group{Exists: true, GID: gid}
+			if line[3] != "" {
+				group.Members = strings.Split(line[3], ",")
+			}
+			found[name] = group
+		}
+	}
+	return found
+}
+
+func nameOf(byID map[string]string, id string) string {
+	if name, known := byID[id]; known {
+		return name
+	}
+	return id
+}
+
+// path looks at one inode without following a link.
+func (n names) path(path string) (facts.Path, error) {
+	p, err := n.inode(path)
+	if err != nil || p.Type == facts.Absent {
+		return p, err
+	}
+	switch p.Type {
+	case facts.File:
+		p.Content, p.SHA256, err = readFile(path, true)
+	case facts.Dir:
+		var entries []fs.DirEntry
+		entries, err = os.ReadDir(path)
+		for _, entry := range entries {
+			p.Names = append(p.Names, entry.Name())
+		}
+	}
+	if gone(err) {
+		return facts.Path{}, nil
+	}
+	return p, err
+}
+
+func (n names) inode(path string) (facts.Path, error) {
+	var stat unix.Stat_t
+	err := unix.Lstat(path, &stat)
+	if gone(err) {
+		return facts.Path{}, nil
+	}
+	if err != nil {
+		return facts.Path{}, fmt.Errorf("look at %s: %w", path, err)
+	}
+	p := facts.Path{
+		Mode:    fs.FileMode(stat.Mode & 0o7777),
+		Owner:   nameOf(n.byUID, strconv.Itoa(int(stat.Uid))),
+		Group:   nameOf(n.byGID, strconv.Itoa(int(stat.Gid))),
+		Size:    stat.Size,
+		Changed: time.Unix(stat.Ctim.Unix()),
+	}
+	switch stat.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		p.Type = facts.File
+	case unix.S_IFDIR:
+		p.Type = facts.Dir
+	case unix.S_IFLNK:
+		p.Type = facts.Symlink
+		p.Target, err = os.Readlink(path)
+		return p, err
+	default:
+		p.Type = facts.Other
+		return p, nil
+	}
+	p.Xattrs, err = xattrs(path)
+	return p, err
+}
+
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
+}
+
+func readFile(path string, content bool) ([]byte, string, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, "", fmt.Errorf("read %s: %w", path, err)
+	}
+	defer f.Close()
+	hash := sha256.New()
+	var kept []byte
+	if content {
+		kept, err = io.ReadAll(io.TeeReader(io.LimitReader(f, contentLimit), hash))
+		if err != nil {
+			return nil, "", fmt.Errorf("read %s: %w", path, err)
+		}
+	}
+	if _, err := io.Copy(hash, f); err != nil {
+		return nil, "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return kept, hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// xattrs reads ACLs and file capabilities.
+func xattrs(path string) (map[string][]byte, error) {
+	list := make([]byte, 4096)
+	size, err := unix.Llistxattr(path, list)
+	if errors.Is(err, unix.ENOTSUP) || gone(err) || size == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read extended attributes of %s: %w", path, err)
+	}
+	var found map[string][]byte
+	for _, name := range strings.Split(strings.TrimRight(string(list[:size]), "\x00"), "\x00") {
+		if !strings.HasPrefix(name, "system.posix_acl_") && name != "security.capability" {
+			continue
+		}
+		value := make([]byte, 4096)
+		n, err := unix.Lgetxattr(path, name, value)
+		if err != nil {
+			continue // gone meanwhile
+		}
+		if found == nil {
+			found = map[string][]byte{}
+		}
+		found[name] = value[:n]
+	}
+	return found, nil
+}
+
+// tree looks at a directory and all below it, with the hash of each file.
+func (n names) tree(ctx context.Context, top string) (facts.Tree, error) {
+	tree := facts.Tree{}
+	var files []string
+	err := filepath.WalkDir(top, func(path string, _ fs.DirEntry, err error) error {
+		if gone(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p, err := n.inode(path)
+		if err != nil || p.Type == facts.Absent {
+			return err
+		}
+		relative, err := filepath.Rel(top, path)
+		if err != nil {
+			return err
+		}
+		if p.Type == facts.File {
+			files = append(files, relative)
+		}
+		tree[filepath.ToSlash(relative)] = p
+		return ctx.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at tree %s: %w", top, err)
+	}
+	return tree, hashAll(top, files, tree)
+}
+
+// hashAll hashes files on all cores: a release has some 11,000 of them.
+func hashAll(top string, files []string, tree facts.Tree) error {
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	var failure error
+	work := make(chan string)
+	for range runtime.NumCPU() {
+		group.Go(func() {
+			for name := range work {
+				_, sum, err := readFile(filepath.Join(top, name), false)
+				mu.Lock()
+				if err != nil && !gone(err) {
+					failure = err
+				}
+				p := tree[filepath.ToSlash(name)]
+				p.SHA256 = sum
+				tree[filepath.ToSlash(name)] = p
+				mu.Unlock()
+			}
+		})
+	}
+	for _, name := range files {
+		work <- name
+	}
+	close(work)
+	group.Wait()
+	return failure
+}
+
+// packages reads dpkg's status file.
+func packages(wanted []string) (map[string]facts.Package, error) {
+	found := map[string]facts.Package{}
+	if len(wanted) == 0 {
+		return found, nil
+	}
+	for _, name := range wanted {
+		found[name] = facts.Package{}
+	}
+	f, err := os.Open("/var/lib/dpkg/status")
+	if err != nil {
+		return nil, fmt.Errorf("read installed packages: %w", err)
+	}
+	defer f.Close()
+	var name string
+	var p facts.Package
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		key, value, _ := strings.Cut(lines.Text(), ": ")
+		switch key {
+		case "Package":
+			name, p = value, facts.Package{}
+		case "Status":
+			p.Installed = strings.HasSuffix(value, " ok installed")
+		case "Version":
+			p.Version = value
+		case "":
+			if _, asked := found[name]; asked {
+				found[name] = p
+			}
+			name = ""
+		}
+	}
+	if _, asked := found[name]; asked {
+		found[name] = p
+	}
+	return found, lines.Err()
+}

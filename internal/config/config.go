@@ -1,0 +1,75 @@
+// Package config reads rocca.yaml into one typed, validated Config.
+package config
+
+import "net/netip"
+
+// DefaultPath is where rocca looks when no other file is named.
+const DefaultPath = "/etc/rocca/rocca.yaml"
+
+// Fronts are the web servers that rocca configures.
+const (
+	FrontNginx  = "nginx"
+	FrontApache = "apache"
+)
+
+// Config is everything its owner may decide about a server. The zero file is
+// valid: Load fills in the defaults.
+type Config struct {
+	Domain        []string       `yaml:"domain"`         // names that the front answers to; the first is the main one. A single string is allowed too
+	Front         string         `yaml:"front"`          // FrontNginx or FrontApache
+	TLS           TLS            `yaml:"tls"`            // self-signed when empty
+	Release       string         `yaml:"release"`        // path, URL or version; empty: the newest known to rocca
+	Base          string         `yaml:"base"`           // directory of the releases and the www link
+	State         string         `yaml:"state"`          // directory of what Matomo writes
+	PHP           string         `yaml:"php"`            // branch such as "8.2"; empty: what the distribution has
+	Database      Database       `yaml:"database"`       //
+	Site          Site           `yaml:"site"`           // the first site to track
+	Superuser     Superuser      `yaml:"superuser"`      //
+	Language      string         `yaml:"language"`       // ISO 639 code of the default language
+	Trim          bool           `yaml:"trim"`           // drop tests, docs and unused languages from the release
+	Apps          []App          `yaml:"apps"`           // further PHP applications of the same machine
+	AdminNetworks []netip.Prefix `yaml:"admin_networks"` // who may reach the UI and API; empty: everybody. The tracker is always public
+
+	source source // where Load found each value
+}
+
+// TLS names the certificate of the front. Both or none are set.
+type TLS struct {
+	Certificate string `yaml:"certificate"` // PEM file: leaf first, then the chain
+	Key         string `yaml:"key"`         // PEM file, readable by root only
+}
+
+// Database says where MariaDB or MySQL is. An empty Host is the local MariaDB
+// by its socket, with no password anywhere.
+type Database struct {
+	Host        string `yaml:"host"`        // name or address of a remote server
+	Port        int    `yaml:"port"`        // of a remote server
+	Name        string `yaml:"name"`        // schema
+	Prefix      string `yaml:"prefix"`      // of table names
+	CA          string `yaml:"ca"`          // PEM file that a remote server's certificate must lead to
+	Credentials string `yaml:"credentials"` // file, root 0600, with "username" and "password" lines (YAML) of the remote account that may create accounts
+}
+
+// Remote tells whether the database is on another machine.
+func (d Database) Remote() bool { return d.Host != "" }
+
+// Site is the first site that Matomo tracks.
+type Site struct {
+	Name     string `yaml:"name"`
+	URL      string `yaml:"url"`
+	Timezone string `yaml:"timezone"` // IANA name
+	Currency string `yaml:"currency"` // ISO 4217 code
+}
+
+// Superuser is the first login of Matomo.
+type Superuser struct {
+	Login string `yaml:"login"`
+	Email string `yaml:"email"`
+}
+
+// App is another PHP application on the machine, isolated as Matomo is.
+type App struct {
+	Name    string `yaml:"name"`    // also the instance of its unit (rocca-php@NAME) and its Unix user
+	Docroot string `yaml:"docroot"` // directory that the front serves
+	Domain  string `yaml:"domain"`  // name that the front answers to for it
+}

@@ -1,0 +1,110 @@
+// Package mariadb connects to the database server as its administrator and
+// writes SQL text safely.
+package mariadb
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"rocca/internal/secret"
+)
+
+// Socket is where Debian's MariaDB listens.
+const Socket = "/run/mysqld/mysqld.sock"
+
+// Server says how to reach a database server. The zero value is the local one,
+// by its socket, as the Unix user that rocca runs as (root).
+type Server struct {
+	Host     string // of a remote server
+	Port     int
+	CA       string // PEM file that its certificate must lead to
+	User     string
+	Password secret.Secret
+}
+
+// Remote tells whether the server is on another machine.
+func (s Server) Remote() bool { return s.Host != "" }
+
+// Conn is a connection to a server. It connects when first used.
+type Conn struct{ DB *sql.DB }
+
+// Open prepares a connection. A remote server is spoken to by verified TLS only.
+func Open(s Server) (Conn, error) {
+	c := mysql.NewConfig()
+	c.Timeout = 5 * time.Second
+	c.User, c.Net, c.Addr = "root", "unix", Socket
+	c.Logger = log.New(io.Discard, "", 0) // problems come back as errors
+	if s.Remote() {
+		pem, err := os.ReadFile(s.CA)
+		if err != nil {
+			return Conn{}, fmt.Errorf("read the database server's CA: %w", err)
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return Conn{}, fmt.Errorf("read the database server's CA %s: no certificate in it", s.CA)
+		}
+		c.User, c.Passwd, c.Net = s.User, s.Password.Reveal(), "tcp"
+		c.Addr = net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+		c.TLS = &tls.Config{RootCAs: roots, ServerName: s.Host, MinVersion: tls.VersionTLS12}
+	}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return Conn{}, fmt.Errorf("prepare database connection: %w", err)
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(2)
+	db.SetConnMaxIdleTime(10 * time.Second) // a restarted server must not be met by a dead connection
+	return Conn{db}, nil
+}
+
+// Close ends the connection.
+func (c Conn) Close() error { return c.DB.Close() }
+
+// Exec runs a statement. The statement never appears in the error: it may hold a password.
+func (c Conn) Exec(ctx context.Context, statement string) error {
+	_, err := c.DB.ExecContext(ctx, statement)
+	if errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, io.EOF) {
+		_, err = c.DB.ExecContext(ctx, statement)
+	}
+	var refused *mysql.MySQLError
+	if errors.As(err, &refused) && strings.HasPrefix(statement, "REVOKE ") && (refused.Number == 1141 || refused.Number == 1147) {
+		return nil // what is not granted is already revoked
+	}
+	if err != nil {
+		return fmt.Errorf("run a statement on the database server: %w\nhint: is it running? systemctl status mariadb", err)
+	}
+	return nil
+}
+
+// Quote makes a string literal of SQL.
+func Quote(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(text) + "'"
+}
+
+// Identifier quotes the name of a schema or table.
+func Identifier(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+// Pattern quotes the name of a schema where grants take a pattern: there "_"
+// and "%" would match others.
+func Pattern(name string) string {
+	return Identifier(strings.NewReplacer("_", `\_`, "%", `\%`).Replace(name))
+}
+
+// User writes an account given as "user@host".
+func User(account string) string {
+	user, host, _ := strings.Cut(account, "@")
+	return Quote(user) + "@" + Quote(host)
+}

@@ -1,0 +1,3 @@
+<?php
+
+// Loaded for the sake of old plugins; empty here.

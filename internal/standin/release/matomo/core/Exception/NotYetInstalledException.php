@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Exception;
+
+class NotYetInstalledException extends \Exception
+{
+}

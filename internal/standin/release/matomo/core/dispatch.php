@@ -1,0 +1,5 @@
+<?php
+
+use Piwik\FrontController;
+
+(new FrontController())->run();

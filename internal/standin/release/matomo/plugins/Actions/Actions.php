@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\Actions;
+
+class Actions extends \Piwik\Plugin
+{
+}

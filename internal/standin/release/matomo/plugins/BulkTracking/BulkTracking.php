@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\BulkTracking;
+
+class BulkTracking extends \Piwik\Plugin
+{
+}

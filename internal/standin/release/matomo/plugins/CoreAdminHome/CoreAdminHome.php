@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\CoreAdminHome;
+
+class CoreAdminHome extends \Piwik\Plugin
+{
+}

@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\CoreConsole;
+
+class CoreConsole extends \Piwik\Plugin
+{
+}

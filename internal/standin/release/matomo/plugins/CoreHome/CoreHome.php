@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\CoreHome;
+
+class CoreHome extends \Piwik\Plugin
+{
+}

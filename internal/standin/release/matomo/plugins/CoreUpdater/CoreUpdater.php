@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\CoreUpdater;
+
+class CoreUpdater extends \Piwik\Plugin
+{
+}

@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\DBStats;
+
+class DBStats extends \Piwik\Plugin
+{
+}

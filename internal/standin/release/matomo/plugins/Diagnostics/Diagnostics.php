@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\Diagnostics;
+
+class Diagnostics extends \Piwik\Plugin
+{
+}

@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\ImageGraph;
+
+class ImageGraph extends \Piwik\Plugin
+{
+}

@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\Installation;
+
+class Installation extends \Piwik\Plugin
+{
+}

@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\Live;
+
+class Live extends \Piwik\Plugin
+{
+}

@@ -1,0 +1,54 @@
+<?php
+
+namespace Piwik\Plugins\Login;
+
+use Piwik\Auth;
+use Piwik\Common;
+use Piwik\Session;
+use Piwik\View;
+
+class Controller
+{
+    public function index(): string
+    {
+        $error = '';
+        if (isset($_POST['form_login'], $_POST['form_password'])) {
+            $error = $this->signIn();
+        }
+        return View::render('Login', 'login', ['nonce' => Session::nonce(), 'error' => $error]);
+    }
+
+    public function login(): string
+    {
+        return $this->index();
+    }
+
+    public function logout(): string
+    {
+        Session::signOut();
+        header('Location: index.php?module=CoreHome&action=', true, 302);
+        return '';
+    }
+
+    public function resetPassword(): string
+    {
+        return View::render('Login', 'reset', []);
+    }
+
+    /** Ends the request when it succeeds; otherwise what was wrong. */
+    private function signIn(): string
+    {
+        http_response_code(403);
+        if (!Session::checkNonce(Common::param('form_nonce'))) {
+            return 'The security token is not valid. Please go back, reload the page and try again.';
+        }
+        $user = Auth::byPassword((string) Common::param('form_login'), (string) Common::param('form_password'));
+        if ($user === null) {
+            return 'Wrong username and/or password.';
+        }
+        Session::signIn($user);
+        header('Location: ' . Common::url('index.php'), true, 302);
+        session_write_close();
+        exit;
+    }
+}

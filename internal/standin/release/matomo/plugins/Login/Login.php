@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\Login;
+
+class Login extends \Piwik\Plugin
+{
+}

@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\Morpheus;
+
+class Morpheus extends \Piwik\Plugin
+{
+}

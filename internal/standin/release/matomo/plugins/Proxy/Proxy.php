@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\Proxy;
+
+class Proxy extends \Piwik\Plugin
+{
+}

@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\TagManager;
+
+class TagManager extends \Piwik\Plugin
+{
+}

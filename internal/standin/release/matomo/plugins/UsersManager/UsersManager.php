@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\UsersManager;
+
+class UsersManager extends \Piwik\Plugin
+{
+}

@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\VisitsSummary;
+
+class VisitsSummary extends \Piwik\Plugin
+{
+}

@@ -48,7 +48,7 @@ func (e *exitError) Unwrap() error { return e.cause }
 
 // runProgram is the whole program: arguments and streams in, exit code out.
 func runProgram(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible()
 	defer stop()
 	root := newRootCommand()
 	root.SetArgs(args)
@@ -71,6 +71,24 @@ func runProgram(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return coded.code
 	}
 	return exitUsage
+}
+
+// interruptible is a context that ends, with a cause fit to be shown, when the
+// user or the system asks this program to stop.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		for s := range signals {
+			cancel(fmt.Errorf("interrupted (%v)", s))
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel(nil)
+	}
 }
 
 func newRootCommand() *cobra.Command {

@@ -62,6 +62,8 @@ func (b *blueprint) nginx(steps []change.Step) ([]change.Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Debian leaves it open to all, and nginx makes its logs readable to all.
+	steps = append(steps, step.Dir{Path: "/var/log/nginx", Attr: change.Attr{Owner: "root", Group: "adm", Mode: 0o750}})
 	steps, inputs := b.frontFiles(steps, files)
 	steps = append(steps, step.Gone{Path: "/etc/nginx/sites-enabled/default", Why: "it would answer for unknown names"})
 	return append(steps, step.Unit{Unit: "nginx.service", State: step.Running, Refresh: "reload",

@@ -44,7 +44,11 @@ func (r *Run) Undo(ctx context.Context, o UndoOptions) (Result, error) {
 			continue
 		}
 		r.onPoint("undoing " + e.Op.Name)
-		if err := u.reverse(ctx, e); err != nil {
+		err := u.reverse(ctx, e)
+		if errors.Is(err, errHoldsKept) {
+			continue // its turn comes again when the data goes
+		}
+		if err != nil {
 			failures = append(failures, fmt.Errorf("take back %s %s: %w", e.Op.Kind, e.Op.Name, err))
 			continue
 		}
@@ -147,6 +151,9 @@ func (u *undo) reversePath(e entry) error {
 	return put(path, fmt.Sprintf(".%s.rocca-undo-%d-%d", filepath.Base(path), u.Run.ID, e.Seq), before, content)
 }
 
+// errHoldsKept says that a directory stays because data below it does.
+var errHoldsKept = errors.New("it holds data that stays")
+
 // removeDir takes away a directory that rocca made.
 func (u *undo) removeDir(path string, content Content) error {
 	if content != Foreign {
@@ -162,6 +169,9 @@ func (u *undo) removeDir(path string, content Content) error {
 	}
 	if len(names) == 0 {
 		return err
+	}
+	if slices.ContainsFunc(u.kept, func(name string) bool { return strings.HasPrefix(name, path+"/") }) {
+		return errHoldsKept
 	}
 	// Somebody put things there; they are not rocca's to remove.
 	u.options.Tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("%s stays: it holds %d things that rocca did not make (%s, ...)", path, len(names), names[0].Name())})
@@ -372,6 +382,11 @@ func reverseUnit(ctx context.Context, e entry) error {
 		if err := systemctl(ctx, verb, e.Op.Name); err != nil {
 			return err
 		}
+	}
+	if before.File == "" && strings.HasSuffix(e.Op.Name, ".timer") {
+		// The stamp of when it last ran.
+		_, err := run.Do(ctx, run.Command{Argv: []string{"systemctl", "clean", "--what=state", e.Op.Name}})
+		return err
 	}
 	return nil
 }

@@ -161,6 +161,11 @@ func prepare(ctx context.Context, c Command) (*exec.Cmd, error) {
 		cmd.Dir = "/"
 	}
 	cmd.Stdin = c.Stdin
+	if !c.Inherit {
+		// A group of its own: a ctrl-c on the terminal is for this program, which
+		// decides what becomes of the processes it started.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	}
 	// A process asked to stop gets time to clean up before it is killed.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second

@@ -26,7 +26,7 @@ class FrontController
         $action = Common::param('action') ?: 'index';
         try {
             (new Environment('ui'))->init();
-            if (!empty($_SERVER['PATH_INFO'])) {
+            if (strpos(strtok($_SERVER['REQUEST_URI'] ?? '', '?'), 'index.php/') !== false) {
                 header('Location: ' . Common::url('index.php'), true, 302);
                 return;
             }
@@ -36,6 +36,7 @@ class FrontController
             Db::get();
             $this->checkVersions($module);
             Plugin\Manager::getInstance()->loadActivatedPlugins();
+            Plugin\Manager::getInstance()->installLoadedPlugins(); // fails when one is missing in a configuration that cannot be written
             if ($module === 'API' && $action === 'index') {
                 (new ApiRequest())->answer();
                 return;
@@ -113,7 +114,7 @@ class FrontController
         if (version_compare($database, Version::VERSION, '>')) {
             throw new \Exception("Your Matomo codebase is running the old version " . Version::VERSION . " and the database holds the newer version $database.");
         }
-        if (version_compare($database, Version::VERSION, '<') && Config::value('General', 'enable_auto_update') && $module !== 'CoreUpdater') {
+        if (version_compare($database, Version::VERSION, '<') && Updater::isAllowedByWeb() && $module !== 'CoreUpdater') {
             if ($module === 'API') {
                 http_response_code(503);
                 throw new \Exception('Database Upgrade Required. Your Matomo database is out-of-date, and must be upgraded before you can continue.');

@@ -5,6 +5,12 @@ namespace Piwik;
 /** Brings the database to the version of the code. */
 class Updater
 {
+    /** Whether a page offers an update of the database. */
+    public static function isAllowedByWeb(): bool
+    {
+        return Config::value('General', 'enable_auto_update') && Config::value('General', 'enable_internet_features');
+    }
+
     /** @return string|false */
     public function getCurrentComponentVersion(string $component)
     {

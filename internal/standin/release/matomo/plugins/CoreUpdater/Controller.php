@@ -2,7 +2,6 @@
 
 namespace Piwik\Plugins\CoreUpdater;
 
-use Piwik\Config;
 use Piwik\Updater;
 
 class Controller
@@ -23,7 +22,7 @@ class Controller
 
     private function check(): array
     {
-        $components = Config::value('General', 'enable_auto_update') ? (new Updater())->getComponentUpdates() : null;
+        $components = Updater::isAllowedByWeb() ? (new Updater())->getComponentUpdates() : null;
         if ($components === null) {
             throw new \Exception('There is nothing to update.');
         }

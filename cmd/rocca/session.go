@@ -26,6 +26,7 @@ import (
 	"rocca/internal/facts"
 	"rocca/internal/mariadb"
 	"rocca/internal/matomo/release"
+	"rocca/internal/progress"
 	"rocca/internal/secret"
 )
 
@@ -60,7 +61,8 @@ type session struct {
 	server   collect.Server
 	journal  *change.Journal
 	lock     *os.File
-	releases []*release.Release // opened so far
+	releases map[string]*release.Release // opened so far, by what names them
+	tell     progress.Handler            // hears of downloads
 }
 
 // openSession reads the configuration and takes the lock of this machine.
@@ -71,7 +73,7 @@ func openSession(cmd *cobra.Command, flags serverFlags) (*session, error) {
 	if err := supported(); err != nil {
 		return nil, err
 	}
-	s := &session{flags: flags}
+	s := &session{flags: flags, releases: map[string]*release.Release{}}
 	var err error
 	if s.config, err = loadConfig(cmd, flags.config); err != nil {
 		return nil, err
@@ -223,14 +225,23 @@ func (s *session) chooseRelease(ctx context.Context) (string, func(context.Conte
 	if spec == "" {
 		spec = defaultRelease
 	}
-	opened, err := s.open(ctx, spec, s.flags.acceptUnsigned)
+	open := func(ctx context.Context) (*release.Release, error) { return s.open(ctx, spec, s.flags.acceptUnsigned) }
+	source, err := release.Parse(spec)
 	if err != nil {
 		return "", nil, err
 	}
-	if installed != nil && opened.Version != installed.Version {
-		return "", nil, fmt.Errorf("set up Matomo %s: Matomo %s is installed, and rocca up does not change versions\nhint: leave out --release to look after the version that is there", opened.Version, installed.Version)
+	version := source.Version
+	if version == "" {
+		opened, err := open(ctx)
+		if err != nil {
+			return "", nil, err
+		}
+		version = opened.Version
 	}
-	return opened.Version, func(context.Context) (*release.Release, error) { return opened, nil }, nil
+	if installed != nil && version != installed.Version {
+		return "", nil, fmt.Errorf("set up Matomo %s: Matomo %s is installed, and rocca up does not change versions\nhint: leave out --release to look after the version that is there", version, installed.Version)
+	}
+	return version, open, nil
 }
 
 // sameAsInstalled tells whether the release that is asked for is, by its
@@ -257,12 +268,18 @@ func (s *session) sameAsInstalled(installed blueprint.Record) bool {
 	return err == nil && hex.EncodeToString(sum.Sum(nil)) == installed.Digest
 }
 
+// open gets and verifies a release, once.
 func (s *session) open(ctx context.Context, spec string, acceptUnsigned bool) (*release.Release, error) {
+	if opened, done := s.releases[spec]; done {
+		return opened, nil
+	}
 	source, err := release.Parse(spec)
 	if err != nil {
 		return nil, err
 	}
-	options := release.Options{AcceptUnsigned: acceptUnsigned}
+	options := release.Options{AcceptUnsigned: acceptUnsigned, Progress: func(done, total int64) {
+		s.tell.Tell(progress.Event{Kind: progress.Wait, Step: "release", Text: fmt.Sprintf("getting %s: %d of %d MiB", spec, done>>20, total>>20)})
+	}}
 	if s.flags.releaseKey != "" {
 		if options.Keys, err = os.ReadFile(s.flags.releaseKey); err != nil {
 			return nil, fmt.Errorf("read the key of the release: %w", err)
@@ -272,8 +289,24 @@ func (s *session) open(ctx context.Context, spec string, acceptUnsigned bool) (*
 	if err != nil {
 		return nil, err
 	}
-	s.releases = append(s.releases, opened)
+	s.releases[spec] = opened
+	s.warn(opened)
 	return opened, nil
+}
+
+// warn tells what the owner accepted with an unsigned release.
+func (s *session) warn(r *release.Release) {
+	if r.Signer == "" {
+		s.tell.Tell(progress.Event{Kind: progress.Note, Text: "the release " + r.Source + " is not signed: that it is Matomo's is taken from you"})
+	}
+	kinds := map[release.DifferenceKind]int{}
+	for _, d := range r.Differences {
+		kinds[d.Kind]++
+	}
+	if len(r.Differences) > 0 {
+		s.tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("it is not as its own manifest says: %d files changed, %d missing, %d extra (left out), such as %s",
+			kinds[release.Changed], kinds[release.Missing], kinds[release.Extra], r.Differences[0].Path)})
+	}
 }
 
 func absoluteRelease(spec string) string {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,7 @@ type up struct {
 func (u *up) run(ctx context.Context) error {
 	tell, end := progress.Open(u.cmd.OutOrStdout(), u.flags.json)
 	defer end()
+	u.tell = tell
 	unfinished, err := u.unfinished()
 	if err != nil {
 		return err
@@ -91,6 +93,12 @@ func (u *up) run(ctx context.Context) error {
 	}
 	if err := u.agree(end, planned); err != nil {
 		return err
+	}
+	// What cannot be had must fail before anything is changed.
+	if slices.ContainsFunc(planned, func(p change.Planned) bool { return p.Step == blueprint.CodeStep(layout) }) {
+		if _, err := in.Release(ctx); err != nil {
+			return err
+		}
 	}
 	run, err := u.begin(unfinished)
 	if err != nil {

@@ -84,7 +84,10 @@ unset($data);
 // codeTree is the release, file by file as it was verified.
 type codeTree struct{ *blueprint }
 
-func (t codeTree) Name() string { return "code " + t.Layout.Code }
+func (t codeTree) Name() string { return CodeStep(t.Layout) }
+
+// CodeStep is the name of the step that needs the files of the release.
+func CodeStep(l Layout) string { return "code " + l.Code }
 
 func (t codeTree) Looks() facts.Query {
 	return facts.Query{Trees: []string{t.Layout.Code}, Paths: []string{t.Layout.Record}}

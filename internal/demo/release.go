@@ -18,6 +18,7 @@ import (
 
 	"rocca/internal/matomo/release"
 	"rocca/internal/run"
+	"rocca/internal/standin"
 )
 
 // releaseDir keeps what was downloaded, for the next server.
@@ -141,7 +142,17 @@ func download(ctx context.Context, from, to string, limit int64, begun func()) e
 
 // standinRelease builds the stand-in into a directory, signed.
 func standinRelease(dir string) (hostRelease, error) {
-	return hostRelease{}, errors.New("build the stand-in release: not there yet\nhint: give a real one with --release")
+	built, err := standin.Build(standin.Version)
+	if err != nil {
+		return hostRelease{}, fmt.Errorf("build the stand-in release: %w", err)
+	}
+	made := hostRelease{Path: filepath.Join(dir, built.Name), Key: filepath.Join(dir, "stand-in.asc")}
+	for path, content := range map[string][]byte{made.Path: built.Archive, made.Path + ".asc": built.Signature, made.Key: built.PublicKey} {
+		if err := writeFile(path, content, 0o600); err != nil {
+			return hostRelease{}, err
+		}
+	}
+	return made, nil
 }
 
 // Where a release waits inside a server.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"rocca/internal/demo"
 	"rocca/internal/run"
@@ -27,16 +28,72 @@ func TestBareServer(t *testing.T) {
 			if t.Skipped() || root == "" {
 				return
 			}
-			if _, err := os.Lstat(filepath.Dir(root)); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("after down something is left of %s: %v", name, err)
-			}
-			if groups, _ := filepath.Glob("/sys/fs/cgroup/*/rocca-" + name); len(groups) > 0 {
-				t.Errorf("after down control groups are left: %q", groups)
-			}
+			checkGone(t, name, filepath.Dir(root))
 			if err := demo.Down(t.Context(), name, nil); err != nil {
 				t.Errorf("a second down fails: %v", err)
 			}
 		})
+	}
+}
+
+// Whenever the program that makes a server is killed, down ends what it
+// started and removes what it made.
+func TestDownAfterAKilledUp(t *testing.T) {
+	h := testhost.Boot(t, testhost.Options{Bare: true}) // the base tree is there from now on
+	moments := map[string]func(*demo.Server) bool{
+		"when the name is taken": func(*demo.Server) bool { return true },
+		"while it boots":         func(s *demo.Server) bool { return s.LeaderPID() > 0 },
+		"while it is connected":  func(s *demo.Server) bool { return s.Forwarder.PID > 0 },
+	}
+	for moment, reached := range moments {
+		t.Run(moment, func(t *testing.T) {
+			name := testhost.Name()
+			up, err := run.Start(run.Command{Argv: []string{testhost.Binary(t), "demo", "up", "--bare", "--name", name}}, filepath.Join(t.TempDir(), "log"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan struct{})
+			go func() {
+				up.Wait()
+				close(ended)
+			}()
+			for waiting := true; waiting; {
+				s, err := demo.Open(name)
+				if err == nil && reached(s) {
+					break
+				}
+				select {
+				case <-ended:
+					waiting = false
+				case <-time.After(time.Millisecond):
+				}
+			}
+			up.Kill()
+			<-ended
+			if err := demo.Down(t.Context(), name, nil); err != nil {
+				t.Fatal(err)
+			}
+			checkGone(t, name, filepath.Join(filepath.Dir(filepath.Dir(h.Root())), name))
+		})
+	}
+}
+
+// checkGone tells what is left of a server that was removed.
+func checkGone(t *testing.T, name, dir string) {
+	t.Helper()
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there: %v", dir, err)
+	}
+	for _, pattern := range []string{"/sys/fs/cgroup/rocca-", "/sys/fs/cgroup/*/rocca-"} {
+		if groups, _ := filepath.Glob(pattern + name); len(groups) > 0 {
+			t.Errorf("control groups are left: %q", groups)
+		}
+	}
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, command := range commands {
+		if text, _ := os.ReadFile(command); strings.Contains(string(text), name) {
+			t.Errorf("a process is left: %q", text)
+		}
 	}
 }
 

@@ -93,7 +93,7 @@ func (s *Server) installWeak(ctx context.Context, release hostRelease, say func(
 	if _, err := s.Run(ctx, run.Command{Argv: []string{"sh", "-euc", string(script), s.Weak, guestUnpacked, version}}); err != nil {
 		return fmt.Errorf("set up the weak server %s: %w", s.Weak, err)
 	}
-	for _, used := range []string{guestUnpacked, guestArchives} {
+	for _, used := range []string{guestUnpacked, guestUnpacked + ".zip", guestArchives} {
 		if err := os.RemoveAll(s.Root + used); err != nil {
 			return fmt.Errorf("remove the release from demo server %s: %w", s.Name, err)
 		}

@@ -146,12 +146,20 @@ func place(e Event) string {
 	return fmt.Sprintf("[%*d/%d] ", len(strconv.Itoa(e.Total)), e.Index, e.Total)
 }
 
-// what gives the sentence of an event, or the step when it has none.
+// longest is how much of a sentence is shown, in columns: plans have it whole.
+const longest = 160
+
+// what names the step of an event and says its sentence. A step that has ended
+// said it when it began.
 func what(e Event) string {
-	if e.Text == "" {
-		return printable(e.Step)
+	step, text := printable(e.Step), printable(e.Text)
+	switch {
+	case text == "" || e.Kind == Done && step != "":
+		return step
+	case step == "" || e.Kind == Wait || e.Kind == Undo:
+		return cut(text, longest)
 	}
-	return printable(e.Text)
+	return step + ": " + cut(text, longest)
 }
 
 // seconds shows a duration as people say it.

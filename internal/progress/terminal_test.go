@@ -88,8 +88,8 @@ func TestTerminal(t *testing.T) {
 func TestTerminalColoursTheMarksOnly(t *testing.T) {
 	_, written := play(aRun, 80, true)
 	for _, want := range []string{
-		green + "✓ " + normal + "[ 1/12] Install nginx",
-		red + "✗ " + normal + "[12/12] Write",
+		green + "✓ " + normal + "[ 1/12] packages",
+		red + "✗ " + normal + "[12/12] front: Write",
 		yellow + "← " + normal + "file /etc/nginx",
 	} {
 		if !strings.Contains(written, want) {

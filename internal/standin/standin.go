@@ -140,7 +140,7 @@ func readFiles(version string) (map[string][]byte, error) {
 // class with one file a line.
 func manifest(files map[string][]byte) []byte {
 	var text strings.Builder
-	text.WriteString("<?php\n// This file is generated when the release is packed.\nnamespace Piwik;\nclass Manifest {\n\tstatic $files=array(\n")
+	text.WriteString("<?php\n// This file is generated when the release is packed\nnamespace Piwik;\nclass Manifest {\n\tstatic $files=array(\n")
 	for _, name := range sortedNames(files) {
 		inside, ok := strings.CutPrefix(name, top)
 		if !ok || slices.Contains(unlisted, name) {

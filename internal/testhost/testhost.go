@@ -36,16 +36,8 @@ func Boot(t testing.TB, o Options) *Host {
 	if os.Geteuid() != 0 {
 		missing(t, "only root can boot one")
 	}
-	binary, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Binary = filepath.Join(t.TempDir(), "rocca")
-	if err := os.WriteFile(o.Binary, binary, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	removeOrphans(t)
-	o.Name = fmt.Sprintf("t-%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:8]))
+	o.Binary, o.Name = Binary(t), Name()
 	progress := func(e demo.Event) { t.Logf("%7.1fs  %s", e.Elapsed.Seconds(), e.Text) }
 	o.Progress = progress
 	if o.Output == nil {
@@ -65,6 +57,27 @@ func Boot(t testing.TB, o Options) *Host {
 		t.Fatal(err)
 	}
 	return &Host{t: t, server: server}
+}
+
+// Name makes a name for a server of this test process. One that is still there
+// after the process has ended is removed by the next test.
+func Name() string {
+	return fmt.Sprintf("t-%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:8]))
+}
+
+// Binary returns this checkout's rocca, a program file that is there until the
+// test ends.
+func Binary(t testing.TB) string {
+	t.Helper()
+	program, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "rocca")
+	if err := os.WriteFile(name, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // missing skips the test with one loud line, or fails it in CI.

@@ -81,8 +81,11 @@ func (u Unit) todo(s facts.Server) (verbs, reasons []string) {
 	}
 	if newer := u.newer(s); len(newer) > 0 || len(reasons) > 0 {
 		verbs = append(verbs, u.Refresh)
-		for _, path := range newer {
-			reasons = append(reasons, "for a newer "+path)
+		switch {
+		case len(newer) == 1:
+			reasons = append(reasons, "for a newer "+newer[0])
+		case len(newer) > 1:
+			reasons = append(reasons, fmt.Sprintf("for a newer %s and %d more", newer[0], len(newer)-1))
 		}
 	}
 	return verbs, reasons

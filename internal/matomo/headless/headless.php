@@ -84,7 +84,7 @@ function answer(array $answer): void
         ob_end_clean();
     }
     if (isset($answer['error'])) {
-        $answer['error'] = withoutSecret($answer['error'], $request);
+        $answer['error'] = withoutSecret(trim($answer['error']), $request);
     }
     $text = json_encode($answer, JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE);
     fwrite(STDOUT, $text . "\n");
@@ -172,10 +172,9 @@ function state(): array
 /** Does what state() calls missing. May be killed at any point and run again. */
 function install(array $request): array
 {
-    $version = missingTables() === [] ? Option::get('version_core') : false;
-    if ($version !== false && $version !== Version::VERSION) {
-        throw new RuntimeException("the database holds Matomo $version, the release is " . Version::VERSION
-            . "\nhint: bring the database to this version with: console core:update --yes");
+    if (missingTables() === [] && awaitsUpdate()) {
+        throw new RuntimeException('the database holds Matomo ' . Option::get('version_core') . ', the release is '
+            . Version::VERSION . "\nhint: bring the database to this version with: console core:update --yes");
     }
     $steps = [];
     foreach (steps($request) as $name => [$done, $do]) {
@@ -226,7 +225,7 @@ function steps(array $request): array
             static fn() => DbHelper::recordInstallVersion(),
         ],
         'columns' => [
-            static fn() => Option::get('version_core') === Version::VERSION && missingColumns() === [],
+            static fn() => awaitsUpdate() || (Option::get('version_core') !== false && missingColumns() === []),
             static function (): void {
                 // Updates of a plugin must not run on tables that are new: let the next step install it.
                 Manager::getInstance()->clearPluginsInstalledConfig();
@@ -240,7 +239,7 @@ function steps(array $request): array
             },
         ],
         'plugins' => [
-            static fn() => pluginsToInstall() === [],
+            static fn() => awaitsUpdate() || pluginsToInstall() === [],
             static function (): void {
                 // Some count as installed by default, though nothing was done for them.
                 Manager::getInstance()->clearPluginsInstalledConfig();
@@ -303,6 +302,12 @@ function steps(array $request): array
             },
         ],
     ];
+}
+
+/** Whether the database is of another version: columns and plugins are then a matter of core:update. */
+function awaitsUpdate(): bool
+{
+    return !in_array(Option::get('version_core'), [false, Version::VERSION], true);
 }
 
 /** Matomo's API decodes HTML entities, since its forms hand over encoded texts. */

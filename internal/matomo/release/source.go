@@ -30,7 +30,7 @@ func (s Source) name() string {
 	return filepath.Base(s.Path)
 }
 
-var versionPattern = regexp.MustCompile(`^\d{1,3}\.\d{1,3}\.\d{1,3}(-(alpha|beta|b|rc)\d{1,4})?$`)
+var versionPattern = regexp.MustCompile(`^\d{1,3}\.\d{1,3}\.\d{1,3}(-[a-z]{1,16}\d{0,4})?$`)
 
 // Parse reads what an owner names a release by: a path that exists, an http or
 // https URL, or a version such as 5.3.0, which is taken from builds.matomo.org.

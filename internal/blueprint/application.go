@@ -118,7 +118,19 @@ func (i install) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 }
 
 // url is the public address of Matomo.
-func (b *blueprint) url() string { return "https://" + b.Config.Domain[0] + "/" }
+func (b *blueprint) url() string { return b.Config.URL() }
+
+// trustedHosts are the names that Matomo answers to, as browsers send them:
+// with a port that is not the usual one.
+func (b *blueprint) trustedHosts() []string {
+	hosts := slices.Clone(b.Config.Domain)
+	if b.Config.Port != 443 {
+		for _, name := range b.Config.Domain {
+			hosts = append(hosts, fmt.Sprintf("%s:%d", name, b.Config.Port))
+		}
+	}
+	return hosts
+}
 
 // adminConfig is what the installation and migrations run with.
 func (b *blueprint) adminConfig(salt string) ([]byte, error) {
@@ -276,7 +288,7 @@ func (b *blueprint) managed(f *ini.File, user string) {
 		// The socket tells the server which Unix user asks: there is no password.
 		set("database", "host", "localhost", "unix_socket", mariadb.Socket, "password", "")
 	}
-	f.SetList("General", "trusted_hosts", b.Config.Domain)
+	f.SetList("General", "trusted_hosts", b.trustedHosts())
 	set("General",
 		"enable_installer", "0", "enable_trusted_host_check", "1", "force_ssl", "1", "default_language", b.Config.Language,
 		// What an administrator may do from the web

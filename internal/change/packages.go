@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"rocca/internal/run"
 )
@@ -150,11 +151,15 @@ func apt(argv ...string) run.Command {
 	return run.Command{Argv: argv, Env: []string{"DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1"}}
 }
 
-// aptProgress tells what apt is doing, a line at a time.
+// aptProgress tells what apt is doing, a line at a time: at once when it waits
+// for a lock, else now and then.
 type aptProgress struct {
 	wait func(string)
 	line []byte
+	last time.Time
 }
+
+const aptEvery = 2 * time.Second
 
 func (p *aptProgress) Write(chunk []byte) (int, error) {
 	for _, b := range chunk {
@@ -162,15 +167,19 @@ func (p *aptProgress) Write(chunk []byte) (int, error) {
 			p.line = append(p.line, b)
 			continue
 		}
-		line := strings.TrimSpace(string(p.line))
+		p.tell(strings.TrimSuffix(strings.TrimSpace(string(p.line)), " ..."))
 		p.line = p.line[:0]
-		for _, start := range []string{"Get:", "Unpacking ", "Setting up ", "Waiting for cache lock"} {
-			if strings.HasPrefix(line, start) {
-				p.wait(strings.TrimSuffix(line, " ..."))
-			}
-		}
 	}
 	return len(chunk), nil
+}
+
+func (p *aptProgress) tell(line string) {
+	locked := strings.HasPrefix(line, "Waiting for cache lock")
+	working := slices.ContainsFunc([]string{"Get:", "Unpacking ", "Setting up "}, func(start string) bool { return strings.HasPrefix(line, start) })
+	if locked || working && time.Since(p.last) >= aptEvery {
+		p.last = time.Now()
+		p.wait(line)
+	}
 }
 
 func recordSystem() (system, error) {

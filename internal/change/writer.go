@@ -375,6 +375,9 @@ func (w *Writer) Action(title string, do func() error) error {
 
 // Forget removes a marker that the run itself made, once it has served.
 func (r *Run) Forget(path string) error {
+	if now, err := look(path, nil); err != nil || now.Type == absent {
+		return err
+	}
 	return (&Writer{run: r, step: "marker " + path}).Remove(path)
 }
 

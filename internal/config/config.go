@@ -1,7 +1,10 @@
 // Package config reads rocca.yaml into one typed, validated Config.
 package config
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // DefaultPath is where rocca looks when no other file is named.
 const DefaultPath = "/etc/rocca/rocca.yaml"
@@ -16,6 +19,7 @@ const (
 // valid: Load fills in the defaults.
 type Config struct {
 	Domain        []string       `yaml:"domain"`         // names that the front answers to; the first is the main one. A single string is allowed too
+	Port          int            `yaml:"port"`           // at which visitors reach the front: not 443 behind a router that forwards another one
 	Front         string         `yaml:"front"`          // FrontNginx or FrontApache
 	TLS           TLS            `yaml:"tls"`            // self-signed when empty
 	Release       string         `yaml:"release"`        // path, URL or version; empty: the newest known to rocca
@@ -31,6 +35,14 @@ type Config struct {
 	AdminNetworks []netip.Prefix `yaml:"admin_networks"` // who may reach the UI and API; empty: everybody. The tracker is always public
 
 	source source // where Load found each value
+}
+
+// URL is the public address of Matomo, with a final slash.
+func (c Config) URL() string {
+	if c.Port == 443 {
+		return "https://" + c.Domain[0] + "/"
+	}
+	return fmt.Sprintf("https://%s:%d/", c.Domain[0], c.Port)
 }
 
 // TLS names the certificate of the front. Both or none are set.

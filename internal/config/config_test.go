@@ -191,6 +191,8 @@ var badFiles = []string{
 	"database: {host: db.example.org, ca: ca.pem, credentials: hunter2}\n",
 	"database: {host: db.example.org, ca: /etc/ca.pem, credentials: /srv/shop/db.yaml}\napps: [{name: shop, docroot: /srv/shop, domain: shop.example}]\n",
 	"database: {ca: /etc/ca.pem, credentials: /etc/c.yaml, port: 3307}\n",
+	"port: 0\n",
+	"port: 65536\n",
 	"database: {port: 0}\n",
 	"database: {port: 65536}\n",
 	"database: {name: \"matomo`; DROP\"}\n",
@@ -262,6 +264,7 @@ func TestProblemsNeverShowWhatMayBeASecret(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	want := Config{
 		Domain:    []string{"stats.example.org"},
+		Port:      443,
 		Front:     "nginx",
 		Base:      "/var/www/matomo",
 		State:     "/var/lib/matomo",
@@ -361,6 +364,7 @@ admin_networks:
 	}
 	want := Config{
 		Domain:  []string{"a.example", "192.0.2.7"},
+		Port:    8443,
 		Front:   FrontApache,
 		TLS:     TLS{"/etc/ssl/a.pem", "/etc/ssl/a.key"},
 		Release: "https://builds.example:8443/matomo-5.3.0.zip",

@@ -17,6 +17,7 @@ type key struct {
 // keys has every key of Config, in the order of its fields.
 var keys = []key{
 	{"domain", "Names (or IPv4 addresses) that the web server answers to; the first is the main one. Requests for any other name are refused.", "[stats.example.org, www.stats.example.org]"},
+	{"port", "Port at which visitors reach the web server. It listens on 443; this is another one only where a router or tunnel forwards that.", "8443"},
 	{"front", "Web server that rocca configures: nginx or apache.", "apache"},
 	{"tls", "Certificate of the web server. With neither file named, rocca makes a self-signed one for a start.", ""},
 	{"tls.certificate", "PEM file: the server's own certificate first, then the chain.", "/etc/letsencrypt/live/stats.example.org/fullchain.pem"},

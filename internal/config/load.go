@@ -36,6 +36,7 @@ func (d Defaults) Config() Config {
 func (d Defaults) start() Config {
 	return Config{
 		Domain:    []string{strings.ToLower(strings.TrimSuffix(d.Hostname, "."))},
+		Port:      443,
 		Front:     FrontNginx,
 		Base:      "/var/www/matomo",
 		State:     "/var/lib/matomo",

@@ -26,6 +26,9 @@ func (c Config) Validate() error {
 func (c Config) problems() []Problem {
 	var r rules
 	r.domains(c.Domain)
+	if c.Port < 1 || c.Port > 65535 {
+		r.report("port", "", "must be from 1 to 65535, not %d", c.Port)
+	}
 	r.front(c.Front)
 	r.tls(c.TLS)
 	r.release(c.Release)

@@ -76,7 +76,7 @@ func JSON(w io.Writer) Handler {
 
 // Plain writes one line for each event: the time since the first one, the
 // step's place, what happened, and how long the step took. A wait is written
-// when it begins or changes.
+// when it begins or changes; a step that had nothing to do is not.
 func Plain(w io.Writer) Handler {
 	var mu sync.Mutex
 	var first time.Time
@@ -87,7 +87,7 @@ func Plain(w io.Writer) Handler {
 		if first.IsZero() {
 			first = e.Time
 		}
-		if !steps.follow(&e) {
+		if !steps.follow(&e) || e.Kind == Skip && e.Text == "" {
 			return
 		}
 		line := fmt.Sprintf("%9s  %-5s %s%s", seconds(e.Time.Sub(first)), e.Kind, place(e), what(e))

@@ -130,7 +130,8 @@ func supported() error {
 	return nil
 }
 
-const lockPath = "/run/lock/rocca.lock"
+// lockPath is in /run itself: in /run/lock anybody could hold it.
+const lockPath = "/run/rocca.lock"
 
 // takeLock makes sure that one rocca at a time works on this machine. The lock
 // goes with the process.

@@ -53,12 +53,20 @@ type install struct{ *blueprint }
 func (i install) Name() string { return "install Matomo " + i.Version }
 
 func (i install) Looks() facts.Query {
-	return facts.Query{Schemas: true, Paths: []string{configPath(i.Layout.State), configPath(i.Layout.Tracker), configPath(i.Layout.Admin)}}
+	return facts.Query{Schemas: true, Paths: i.configs()}
+}
+
+// configs are the files that may hold the salt of this installation.
+func (b *blueprint) configs() []string {
+	return []string{configPath(b.Layout.State), configPath(b.Layout.Tracker), configPath(b.Layout.Admin)}
 }
 
 func (i install) Plan(s facts.Server) (change.Proposal, error) {
 	tables := s.Database.Schemas[i.Config.Database.Name]
+	salted := slices.ContainsFunc(i.configs(), func(path string) bool { return saltOf(s.Paths[path]) != "" })
 	switch {
+	case len(tables) > 0 && !salted:
+		return change.Proposal{}, fmt.Errorf("the schema %s holds tables that rocca did not make (%s, ...)\nhint: choose another one (database: name: in the configuration)", i.Config.Database.Name, tables[0])
 	case !slices.Contains(tables, i.Config.Database.Prefix+"user"):
 		return change.Proposal{Sentence: "make its tables, first login and site, with no web server"}, nil
 	case !hasPlugins(s.Paths[configPath(i.Layout.State)]) || !hasPlugins(s.Paths[configPath(i.Layout.Tracker)]):
@@ -74,13 +82,13 @@ func hasPlugins(p facts.Path) bool {
 }
 
 func (i install) Apply(ctx context.Context, w *change.Writer, s facts.Server) error {
-	salt := findSalt(s, i.Layout)
+	salt := i.findSalt(s)
 	content, err := i.adminConfig(salt)
 	if err != nil {
 		return err
 	}
 	adminFile := change.Attr{Owner: AdminUser, Group: AdminUser, Mode: 0o600}
-	if err := w.WriteCache(configPath(i.Layout.Admin), content, adminFile); err != nil {
+	if err := w.WriteFileOf(change.Cache, configPath(i.Layout.Admin), content, adminFile); err != nil {
 		return err
 	}
 	if err := w.WriteFile(i.Layout.FirstLog, []byte(i.Config.Superuser.Login+"\n"), change.Root(0o600)); err != nil {
@@ -110,7 +118,8 @@ func (i install) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 		if err != nil {
 			return err
 		}
-		if err := w.WriteFile(configPath(pool.data), content, pool.attr()); err != nil {
+		// It stays with kept data: the salt in it makes tokens and links valid.
+		if err := w.WriteFileOf(change.Data, configPath(pool.data), content, pool.attr()); err != nil {
 			return err
 		}
 	}
@@ -143,17 +152,24 @@ func (b *blueprint) adminConfig(salt string) ([]byte, error) {
 
 // findSalt takes the salt of an earlier, unfinished installation, or makes one:
 // tokens are stored as hashes with it.
-func findSalt(s facts.Server, l Layout) string {
-	for _, data := range []string{l.State, l.Tracker, l.Admin} {
-		if parsed, err := ini.Parse(s.Paths[configPath(data)].Content); err == nil {
-			if salt, found := parsed.Get("General", "salt"); found && salt != "" {
-				return salt
-			}
+func (b *blueprint) findSalt(s facts.Server) string {
+	for _, path := range b.configs() {
+		if salt := saltOf(s.Paths[path]); salt != "" {
+			return salt
 		}
 	}
 	random := make([]byte, 16)
 	rand.Read(random)
 	return hex.EncodeToString(random)
+}
+
+func saltOf(configuration facts.Path) string {
+	parsed, err := ini.Parse(configuration.Content)
+	if err != nil {
+		return ""
+	}
+	salt, _ := parsed.Get("General", "salt")
+	return salt
 }
 
 // headless runs the installation script in a sandbox of its own.

@@ -108,7 +108,7 @@ func (t codeTree) Plan(s facts.Server) (change.Proposal, error) {
 type drift struct {
 	restore []string // files that are missing or differ
 	remove  []string // things that nobody put there with rocca
-	dress   []string // directories with a wrong owner or mode
+	dress   []string // directories that are missing or have a wrong owner or mode
 }
 
 func (d drift) lines() []string {
@@ -165,8 +165,13 @@ func (t codeTree) drift(s facts.Server) (drift, error) {
 			d.dress = append(d.dress, name)
 		}
 	}
+	for name := range directories {
+		if tree[name].Type != facts.Dir {
+			d.dress = append(d.dress, name)
+		}
+	}
 	slices.Sort(d.restore)
-	slices.Sort(d.dress)
+	slices.Sort(d.dress) // a directory before those in it
 	// Deepest first, so that a directory is empty when its turn comes.
 	slices.Sort(d.remove)
 	slices.Reverse(d.remove)

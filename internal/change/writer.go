@@ -153,21 +153,18 @@ func (w *Writer) temporary(path string) string {
 
 // WriteFile makes path a file with this content and Attr, atomically.
 func (w *Writer) WriteFile(path string, content []byte, attr Attr) error {
-	want, err := attr.inode(file)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return w.path(path, Foreign, want, content)
+	return w.WriteFileOf(Foreign, path, content, attr)
 }
 
-// WriteCache is WriteFile for a file that programs of the server change later
-// and that nobody would miss: undo drops what became of it.
-func (w *Writer) WriteCache(path string, content []byte, attr Attr) error {
+// WriteFileOf is WriteFile for a file that belongs to what a directory of that
+// Content holds: a cache that the server's programs change, and that nobody
+// would miss, or a part of the owner's data.
+func (w *Writer) WriteFileOf(content Content, path string, bytesOf []byte, attr Attr) error {
 	want, err := attr.inode(file)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return w.path(path, Cache, want, content)
+	return w.path(path, content, want, bytesOf)
 }
 
 // MakeDir makes path a directory with this Attr; what is in it stays.

@@ -328,6 +328,7 @@ func TestDefaultsOfMachines(t *testing.T) {
 func TestGoodFile(t *testing.T) {
 	c, err := parse("rocca.yaml", []byte(`
 domain: [a.example, 192.0.2.7]
+port: 8443
 front: apache
 tls: {certificate: /etc/ssl/a.pem, key: /etc/ssl/a.key}
 release: https://builds.example:8443/matomo-5.3.0.zip
@@ -390,7 +391,7 @@ admin_networks:
 	for _, w := range c.Warnings() {
 		warnings = append(warnings, w.String())
 	}
-	wantWarnings := []string{"rocca.yaml:31:5: admin_networks[1]: 192.0.2.9/24 has bits set beyond its prefix length and is read as the whole network 192.0.2.0/24\n  hint: write 192.0.2.0/24, or 192.0.2.9 for the single address"}
+	wantWarnings := []string{"rocca.yaml:32:5: admin_networks[1]: 192.0.2.9/24 has bits set beyond its prefix length and is read as the whole network 192.0.2.0/24\n  hint: write 192.0.2.0/24, or 192.0.2.9 for the single address"}
 	if diff := cmp.Diff(wantWarnings, warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}

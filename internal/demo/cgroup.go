@@ -166,9 +166,11 @@ func removeCgroup(dir string) error {
 		return fmt.Errorf("list control group %s: %w", dir, err)
 	}
 	for i := len(dirs) - 1; i >= 0; i-- {
-		// A killed process leaves its group a moment after its end.
+		// A killed process holds its group until its parent takes notice. An
+		// orphan's parent is init, which may take its time.
+		deadline := time.Now().Add(30 * time.Second)
 		err := unix.Rmdir(dirs[i])
-		for turn := 0; errors.Is(err, unix.EBUSY) && turn < 100; turn++ {
+		for errors.Is(err, unix.EBUSY) && time.Now().Before(deadline) {
 			time.Sleep(20 * time.Millisecond)
 			err = unix.Rmdir(dirs[i])
 		}

@@ -202,11 +202,11 @@ func TestSaltOfAnUnfinishedInstallationIsKept(t *testing.T) {
 		{"of the pool first", map[string]facts.Path{configPath(b.Layout.Admin): file("aa"), configPath(b.Layout.State): file("bb")}, "bb"},
 		{"past a broken file", map[string]facts.Path{configPath(b.Layout.State): {Content: []byte("[General\n")}, configPath(b.Layout.Tracker): file("cc")}, "cc"},
 	} {
-		if got := findSalt(facts.Server{Paths: c.paths}, b.Layout); got != c.want {
+		if got := b.findSalt(facts.Server{Paths: c.paths}); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
-	one, two := findSalt(facts.Server{}, b.Layout), findSalt(facts.Server{}, b.Layout)
+	one, two := b.findSalt(facts.Server{}), b.findSalt(facts.Server{})
 	if len(one) != 32 || one == two {
 		t.Errorf("made %q and %q, want two different ones of 32 digits", one, two)
 	}
@@ -221,15 +221,23 @@ func TestInstallPlan(t *testing.T) {
 		name   string
 		seen   facts.Server
 		needed bool
+		err    string
 	}{
-		{"bare", facts.Server{}, true},
-		{"empty schema", facts.Server{Database: facts.Database{Schemas: map[string][]string{"matomo": nil}}, Paths: both}, true},
-		{"tables of another prefix", facts.Server{Database: facts.Database{Schemas: map[string][]string{"matomo": {"user"}}}, Paths: both}, true},
-		{"tables of another schema", facts.Server{Database: facts.Database{Schemas: map[string][]string{"other": {"matomo_user"}}}, Paths: both}, true},
-		{"no configuration of the tracker", facts.Server{Database: facts.Database{Schemas: tables}, Paths: map[string]facts.Path{configPath(b.Layout.State): finished}}, true},
-		{"installed", facts.Server{Database: facts.Database{Schemas: tables}, Paths: both}, false},
+		{name: "bare", needed: true},
+		{name: "empty schema", seen: facts.Server{Database: facts.Database{Schemas: map[string][]string{"matomo": nil}}, Paths: both}, needed: true},
+		{name: "cut short among the tables", seen: facts.Server{Database: facts.Database{Schemas: map[string][]string{"matomo": {"matomo_site"}}}, Paths: both}, needed: true},
+		{name: "tables of another schema", seen: facts.Server{Database: facts.Database{Schemas: map[string][]string{"other": {"matomo_user"}}}}, needed: true},
+		{name: "no configuration of the tracker", seen: facts.Server{Database: facts.Database{Schemas: tables}, Paths: map[string]facts.Path{configPath(b.Layout.State): finished}}, needed: true},
+		{name: "somebody else's tables", seen: facts.Server{Database: facts.Database{Schemas: map[string][]string{"matomo": {"wp_users"}}}}, err: "holds tables that rocca did not make (wp_users, ...)\nhint: "},
+		{name: "installed", seen: facts.Server{Database: facts.Database{Schemas: tables}, Paths: both}},
 	} {
 		p, err := install{b}.Plan(c.seen)
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: got %v, want %q", c.name, err, c.err)
+			}
+			continue
+		}
 		if err != nil || p.Needed() != c.needed {
 			t.Errorf("%s: got %v %v, want needed %v", c.name, p, err, c.needed)
 		}

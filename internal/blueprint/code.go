@@ -55,12 +55,24 @@ func ParseRecord(content []byte) (Record, error) {
 // userLink is where Matomo looks for uploaded logos.
 const userLink = "misc/user"
 
+// own tells whether rocca itself puts a name of a release's tree there.
+func own(name string) bool {
+	_, isWebRoot := webRoot[name]
+	return isWebRoot || name == "bootstrap.php" || name == userLink
+}
+
+// webRoot are the files that crawlers and browsers ask for unasked. A release
+// has none; Matomo's installer makes them, empty.
+var webRoot = map[string]string{"robots.txt": "User-agent: *\nDisallow: /\n", "favicon.ico": ""}
+
 // code is the release and what rocca puts beside it.
 func (b *blueprint) code() []change.Step {
 	l := b.Layout
 	return []change.Step{
 		codeTree{b},
 		step.File{Path: path.Join(l.Code, "bootstrap.php"), Content: b.bootstrap(), Attr: change.Root(0o644)},
+		step.File{Path: path.Join(l.Code, "robots.txt"), Content: []byte(webRoot["robots.txt"]), Attr: change.Root(0o644)},
+		step.File{Path: path.Join(l.Code, "favicon.ico"), Content: []byte(webRoot["favicon.ico"]), Attr: change.Root(0o644)},
 		step.Dir{Path: path.Join(l.Code, path.Dir(userLink)), Attr: change.Root(0o755)},
 		step.Symlink{Path: path.Join(l.Code, userLink), Target: path.Join(l.State, "user")},
 		step.Dir{Path: l.Scripts, Attr: change.Root(0o755)},
@@ -156,7 +168,7 @@ func (t codeTree) drift(s facts.Server) (drift, error) {
 	for name, now := range tree {
 		_, known := record.Files[name]
 		switch {
-		case known, name == "bootstrap.php", name == userLink:
+		case known, own(name):
 		case now.Type != facts.Dir:
 			d.remove = append(d.remove, name)
 		case !directories[name]:
@@ -287,8 +299,8 @@ func (t codeTree) walk(ctx context.Context, opened *release.Release, each func(n
 		trim = &release.Trim{Languages: []string{t.Config.Language}}
 	}
 	return opened.Walk(ctx, trim, func(e release.Entry) error {
-		if strings.HasPrefix(e.Path, userLink+"/") {
-			return nil // a link to the state takes its place
+		if own(e.Path) || strings.HasPrefix(e.Path, userLink+"/") {
+			return nil // rocca's own takes its place
 		}
 		return each(e.Path, uint32(e.Mode.Perm()), e.Reader)
 	})

@@ -140,19 +140,19 @@ func download(ctx context.Context, from, to string, limit int64, begun func()) e
 	return nil
 }
 
-// standinRelease builds the stand-in into a directory, signed.
+// standinRelease builds the stand-in into a directory, signed with a key of its own.
 func standinRelease(dir string) (hostRelease, error) {
 	built, err := standin.Build(standin.Version)
 	if err != nil {
-		return hostRelease{}, fmt.Errorf("build the stand-in release: %w", err)
+		return hostRelease{}, err
 	}
-	made := hostRelease{Path: filepath.Join(dir, built.Name), Key: filepath.Join(dir, "stand-in.asc")}
-	for path, content := range map[string][]byte{made.Path: built.Archive, made.Path + ".asc": built.Signature, made.Key: built.PublicKey} {
-		if err := writeFile(path, content, 0o600); err != nil {
+	r := hostRelease{Path: filepath.Join(dir, built.Name), Key: filepath.Join(dir, "standin-key.asc")}
+	for name, content := range map[string][]byte{r.Path: built.Archive, r.Path + ".asc": built.Signature, r.Key: built.PublicKey} {
+		if err := writeFile(name, content, 0o644); err != nil {
 			return hostRelease{}, err
 		}
 	}
-	return made, nil
+	return r, nil
 }
 
 // Where a release waits inside a server.

@@ -29,7 +29,7 @@ var Script []byte
 // Action is what the script is asked to do.
 type Action string
 
-// The actions. State reads only. Install does what State calls missing and may
+// The actions. State only looks. Install does what State calls missing and may
 // be killed and run again at any point, as long as config.ini.php is written
 // anew before each run. Password sets a new password for a login.
 const (

@@ -144,7 +144,7 @@ function boot(string $root): void
     Access::getInstance()->setSuperUserAccess(true);
 }
 
-/** What is installed. Reads only. */
+/** What is installed. Changes nothing but caches, and versions that Matomo itself records for columns it finds. */
 function state(): array
 {
     $tables = array_values(DbHelper::getTablesInstalled(true));

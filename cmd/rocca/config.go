@@ -16,6 +16,7 @@ func newConfigCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Check, show or start the configuration",
 		Args:  cobra.NoArgs,
+		RunE:  showHelp,
 	}
 	command.PersistentFlags().StringVarP(&file, "config", "c", config.DefaultPath, "configuration file")
 

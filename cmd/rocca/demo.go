@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"rocca/internal/demo"
+	"rocca/internal/progress"
 	"rocca/internal/run"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,7 @@ booted by systemd-nspawn. Its network has no way out; this host reaches its web
 server on a port of 127.0.0.1. It is no security boundary: root inside is root
 of this host.`,
 		Args: cobra.NoArgs,
+		RunE: showHelp,
 	}
 	cmd.AddCommand(newDemoUp(), newDemoExec(), newDemoShell(), newDemoList(), newDemoDown(), newDemoForward())
 	return cmd
@@ -55,14 +57,21 @@ func newDemoUp() *cobra.Command {
 				options.Config = text
 			}
 			options.NewestRelease = defaultRelease
-			options.Output = cmd.OutOrStdout()
-			options.Progress = printProgress(cmd)
+			tell, end := progress.Open(cmd.OutOrStdout(), false)
+			options.Inside = tell
+			options.Progress = func(e demo.Event) { tell.Tell(progress.Event{Kind: progress.Note, Text: e.Text}) }
 			server, err := demo.Up(cmd.Context(), options)
+			end()
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "\n%-8s %s\n%-8s rocca demo shell %s\n%-8s rocca demo down %s\n",
-				"URL", server.URL, "Shell", server.Name, "Remove", server.Name)
+			rows := [][2]string{{"URL", server.URL}}
+			if server.Login.Name != "" {
+				rows = append(rows, [2]string{"Login", server.Login.Name}, [2]string{"Password", server.Login.Password.Reveal() + "   (shown only this once)"})
+			}
+			printCard(cmd.OutOrStdout(), append(rows,
+				[2]string{"Look", "rocca demo shell " + server.Name},
+				[2]string{"Remove", "rocca demo down " + server.Name}))
 			return nil
 		},
 	}

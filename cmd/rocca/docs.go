@@ -15,6 +15,7 @@ func newDocsCommand() *cobra.Command {
 		Short:  "Write manual pages or the command reference",
 		Hidden: true,
 		Args:   cobra.NoArgs,
+		RunE:   showHelp,
 	}
 	generate := func(use, short string, write func(root *cobra.Command, directory string) error) *cobra.Command {
 		return &cobra.Command{Use: use + " DIRECTORY", Short: short, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {

@@ -104,13 +104,16 @@ Start with "rocca demo up" (a throw-away server), then "rocca plan" and
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(newUpCommand(), newPlanCommand(), newUndoCommand(), newStatusCommand(), newRunsCommand(),
 		newConfigCommand(), newDemoCommand(), newDocsCommand())
 	return root
 }
+
+// showHelp is what a command does that only groups others. Without it an
+// unknown verb would get help and the exit code 0.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // version is that of the module, or the commit of a local build.
 func version() string {

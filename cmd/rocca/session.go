@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"rocca/internal/blueprint"
@@ -27,7 +26,6 @@ import (
 	"rocca/internal/mariadb"
 	"rocca/internal/matomo/release"
 	"rocca/internal/progress"
-	"rocca/internal/secret"
 )
 
 // defaultRelease is the newest release of Matomo that rocca knows of.
@@ -154,30 +152,6 @@ func takeLock() (*os.File, error) {
 	return f, nil
 }
 
-// databaseServer says how to reach the database server as its administrator.
-func databaseServer(d config.Database) (mariadb.Server, error) {
-	if !d.Remote() {
-		return mariadb.Server{}, nil
-	}
-	info, err := os.Lstat(d.Credentials)
-	if err != nil {
-		return mariadb.Server{}, fmt.Errorf("read the database credentials: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
-		return mariadb.Server{}, fmt.Errorf("read the database credentials %s: others may read it\nhint: chmod 600 %[1]s", d.Credentials)
-	}
-	text, err := os.ReadFile(d.Credentials)
-	if err != nil {
-		return mariadb.Server{}, fmt.Errorf("read the database credentials: %w", err)
-	}
-	var account struct{ Username, Password string }
-	if err := yaml.UnmarshalWithOptions(text, &account, yaml.Strict()); err != nil || account.Username == "" || account.Password == "" {
-		// The cause would show a line of the file.
-		return mariadb.Server{}, fmt.Errorf("read the database credentials %s: it must have the two lines \"username: ...\" and \"password: ...\"", d.Credentials)
-	}
-	return mariadb.Server{Host: d.Host, Port: d.Port, CA: d.CA, User: account.Username, Password: secret.New(account.Password)}, nil
-}
-
 // input gathers what the blueprint is derived from.
 func (s *session) input(ctx context.Context) (blueprint.Input, facts.Server, error) {
 	in := blueprint.Input{Config: s.config}
@@ -196,9 +170,8 @@ func (s *session) input(ctx context.Context) (blueprint.Input, facts.Server, err
 		in.ForeignSchemas = in.ForeignSchemas || schema != s.config.Database.Name
 	}
 	if s.config.Database.Remote() {
-		in.Passwords = blueprint.NewPasswords()
-		if stored, err := os.ReadFile(blueprint.PasswordFile); err == nil {
-			in.Passwords = blueprint.DecodePasswords(stored)
+		if err := s.remoteDatabase(ctx, &in, seen.Database); err != nil {
+			return in, seen, err
 		}
 	}
 	in.Version, in.Release, err = s.chooseRelease(ctx)

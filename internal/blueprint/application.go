@@ -202,10 +202,14 @@ func (b *blueprint) headlessSandbox() []string {
 		"ProtectKernelTunables=yes", "ProtectKernelModules=yes", "ProtectControlGroups=yes", "RestrictNamespaces=yes",
 		"RestrictSUIDSGID=yes", "LockPersonality=yes", "SystemCallArchitectures=native", "SystemCallFilter=@system-service", "UMask=0077",
 	}
-	if b.Config.Database.Remote() {
-		return properties
+	if !b.Config.Database.Remote() {
+		return append(properties, "PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX")
 	}
-	return append(properties, "PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX")
+	properties = append(properties, "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6")
+	if len(b.Remote.Networks) > 0 {
+		properties = append(properties, "IPAddressDeny=any", "IPAddressAllow="+joinNetworks(b.Remote.Networks))
+	}
+	return properties
 }
 
 // configFile is config.ini.php of one pool. rocca is its only writer: what it
@@ -296,10 +300,10 @@ func (b *blueprint) managed(f *ini.File, user string) {
 		}
 	}
 	set("database", "username", user, "dbname", d.Name, "tables_prefix", d.Prefix, "adapter", `PDO\MYSQL`, "type", "InnoDB",
-		"schema", "Mariadb", "charset", "utf8mb4", "collation", "utf8mb4_general_ci")
+		"schema", b.databaseKind(), "charset", "utf8mb4", "collation", "utf8mb4_general_ci")
 	if d.Remote() {
 		set("database", "host", d.Host, "port", fmt.Sprint(d.Port), "password", b.Passwords[user].Reveal(),
-			"enable_ssl", "1", "ssl_ca", d.CA, "ssl_no_verify", "")
+			"unix_socket", "", "enable_ssl", "1", "ssl_ca", databaseCA, "ssl_no_verify", "")
 	} else {
 		// The socket tells the server which Unix user asks: there is no password.
 		set("database", "host", "localhost", "unix_socket", mariadb.Socket, "password", "")
@@ -339,6 +343,14 @@ func postTokensOnly(user string) string {
 		return "0"
 	}
 	return "1"
+}
+
+// databaseKind is the name that Matomo has for the kind of server.
+func (b *blueprint) databaseKind() string {
+	if b.Config.Database.Remote() && !b.Remote.MariaDB {
+		return "Mysql"
+	}
+	return "Mariadb"
 }
 
 // newPassword gives the first login another password when an interrupted run

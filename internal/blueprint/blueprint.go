@@ -35,6 +35,9 @@ type Input struct {
 	// accounts have none.
 	Passwords map[string]secret.Secret
 
+	// Remote is what was found out about a database server on another machine.
+	Remote Remote
+
 	// ForeignSchemas tells that the local database server serves others, who
 	// may reach it by TCP.
 	ForeignSchemas bool

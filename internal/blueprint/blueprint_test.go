@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -439,5 +440,28 @@ func TestUnits(t *testing.T) {
 	remote := Units(inputs(t)["remote"].Config)
 	if remote[0] != "apache2.service" || strings.Contains(strings.Join(remote, " "), "mariadb") {
 		t.Errorf("remote: got %v", remote)
+	}
+}
+
+// BenchmarkDrift compares a tree of as many files as a release has.
+func BenchmarkDrift(b *testing.B) {
+	in := Input{Config: config.Defaults{Hostname: "stats.example.org"}.Config(), Version: "5.3.0"}
+	tree := codeTree{&blueprint{Input: in, Layout: NewLayout(in.Config, in.Version)}}
+	record, seen := Record{Files: map[string]RecordFile{}}, facts.Tree{".": {Type: facts.Dir, Mode: 0o755, Owner: "root", Group: "root"}}
+	for i := range 11000 {
+		dir, name := fmt.Sprintf("d%d", i/100), fmt.Sprintf("d%d/%d.php", i/100, i)
+		record.Files[name] = RecordFile{SHA256: "aa", Mode: 0o644}
+		seen[dir] = facts.Path{Type: facts.Dir, Mode: 0o755, Owner: "root", Group: "root"}
+		seen[name] = facts.Path{Type: facts.File, SHA256: "aa", Mode: 0o644, Owner: "root", Group: "root"}
+	}
+	encoded, err := json.Marshal(record)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := facts.Server{Trees: map[string]facts.Tree{tree.Layout.Code: seen}, Paths: map[string]facts.Path{tree.Layout.Record: {Type: facts.File, Content: encoded}}}
+	for b.Loop() {
+		if p, err := tree.Plan(s); err != nil || p.Needed() {
+			b.Fatalf("%v %v", p, err)
+		}
 	}
 }

@@ -178,7 +178,7 @@ func (t codeTree) drift(s facts.Server) (drift, error) {
 		}
 	}
 	for name := range directories {
-		if tree[name].Type != facts.Dir {
+		if tree[name].Type != facts.Dir && name != path.Dir(userLink) { // which has a step of its own
 			d.dress = append(d.dress, name)
 		}
 	}

@@ -3,6 +3,7 @@ package blueprint
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -28,8 +29,52 @@ func (b *blueprint) database() []change.Step {
 	}
 	return append(steps,
 		step.Schema{Schema: b.Config.Database.Name},
-		b.account(AdminUser, []string{"ALL PRIVILEGES ON " + mariadb.Pattern(b.Config.Database.Name) + ".*"}),
+		b.account(AdminUser, b.adminGrants()),
 	)
+}
+
+// Remote is a database server on another machine.
+type Remote struct {
+	CA       []byte         // certificates, PEM: what its own must lead to
+	Client   string         // this machine, as the server names it in accounts
+	MariaDB  bool           // and not MySQL
+	Networks []netip.Prefix // where connections to it lead, see DatabaseNetworks
+}
+
+// databaseCA is the copy of the CA that PHP reads. The original may lie where
+// the pools cannot look.
+const databaseCA = etc + "/php/database-ca.pem"
+
+// privateNetworks are those that no router of the Internet knows (RFC 1918,
+// 4193, 6598), and this machine itself.
+var privateNetworks = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("fc00::/7"),
+	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
+}
+
+// DatabaseNetworks says where a pool must be able to connect to for a database
+// server: to its address, when it is configured by address. A name may mean
+// another address tomorrow (a standby takes over), but one in a private network
+// stays in it: then that, and the name servers. Otherwise nil: anywhere.
+func DatabaseNetworks(host string, addresses, nameServers []netip.Addr) []netip.Prefix {
+	single := func(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+	if address, err := netip.ParseAddr(host); err == nil {
+		return []netip.Prefix{single(address)}
+	}
+	var networks []netip.Prefix
+	for _, address := range addresses {
+		i := slices.IndexFunc(privateNetworks, func(n netip.Prefix) bool { return n.Contains(address.Unmap()) })
+		if i < 0 {
+			return nil
+		}
+		networks = append(networks, privateNetworks[i])
+	}
+	for _, server := range nameServers {
+		networks = append(networks, single(server.WithZone("")))
+	}
+	slices.SortFunc(networks, netip.Prefix.Compare)
+	return slices.Compact(networks)
 }
 
 // PasswordFile holds the passwords of the accounts on a remote server, from
@@ -58,12 +103,15 @@ func EncodePasswords(passwords map[string]secret.Secret) []byte {
 	return text
 }
 
-// DecodePasswords reads the content of PasswordFile.
+// DecodePasswords reads the content of PasswordFile. It gives none for a user
+// that has no password there.
 func DecodePasswords(text []byte) map[string]secret.Secret {
 	passwords := map[string]secret.Secret{}
 	for line := range strings.Lines(string(text)) {
 		user, password, _ := strings.Cut(strings.TrimSpace(line), " ")
-		passwords[user] = secret.New(password)
+		if password != "" {
+			passwords[user] = secret.New(password)
+		}
 	}
 	return passwords
 }
@@ -85,16 +133,22 @@ max_allowed_packet = 64M
 }
 
 // account is that of a Unix user of the same name, or one with a password on
-// a remote server.
+// a remote server, of use from this machine only.
 func (b *blueprint) account(user string, grants []string) step.Account {
-	host := "localhost"
-	if b.Config.Database.Remote() {
-		host = "%"
+	if !b.Config.Database.Remote() {
+		return step.Account{Account: user + "@localhost", Grants: grants}
 	}
 	return step.Account{
-		Account: user + "@" + host, Grants: grants,
-		Remote: b.Config.Database.Remote(), Password: func() secret.Secret { return b.Passwords[user] },
+		Account: user + "@" + b.Remote.Client, Grants: grants,
+		Remote: true, Password: b.Passwords[user], PasswordFile: PasswordFile,
 	}
+}
+
+// adminGrants are what installation and migrations need. They are spelled out:
+// the administrator of a managed server lacks some of ALL PRIVILEGES, and so
+// cannot grant them.
+func (b *blueprint) adminGrants() []string {
+	return []string{"ALTER, CREATE, CREATE TEMPORARY TABLES, DELETE, DROP, INDEX, INSERT, LOCK TABLES, SELECT, UPDATE ON " + mariadb.Pattern(b.Config.Database.Name) + ".*"}
 }
 
 // uiGrants are what the UI, the API and archiving need at run time: CREATE

@@ -134,13 +134,22 @@ const (
 
 func (c selfSigned) Name() string { return "self-signed certificate" }
 
+// names are all that the front answers to.
+func (c selfSigned) names() []string {
+	names := slices.Clone(c.Config.Domain)
+	for _, app := range c.Config.Apps {
+		names = append(names, app.Domain)
+	}
+	return names
+}
+
 func (c selfSigned) Looks() facts.Query {
 	return facts.Query{Paths: []string{c.certificate(), c.key()}}
 }
 
 func (c selfSigned) Plan(s facts.Server) (change.Proposal, error) {
 	if problem := c.problem(s, time.Now()); problem != "" {
-		return change.Proposal{Sentence: "make one for " + strings.Join(c.Config.Domain, ", ") + ": " + problem}, nil
+		return change.Proposal{Sentence: "make one for " + strings.Join(c.names(), ", ") + ": " + problem}, nil
 	}
 	return change.Proposal{}, nil
 }
@@ -159,7 +168,7 @@ func (c selfSigned) problem(s facts.Server, now time.Time) string {
 	if err != nil {
 		return "it cannot be read"
 	}
-	for _, name := range c.Config.Domain {
+	for _, name := range c.names() {
 		if leaf.VerifyHostname(name) != nil {
 			return "it is not for " + name
 		}
@@ -175,7 +184,7 @@ func (c selfSigned) problem(s facts.Server, now time.Time) string {
 }
 
 func (c selfSigned) Apply(_ context.Context, w *change.Writer, _ facts.Server) error {
-	certificate, key, err := makeCertificate(c.Config.Domain, time.Now())
+	certificate, key, err := makeCertificate(c.names(), time.Now())
 	if err != nil {
 		return err
 	}

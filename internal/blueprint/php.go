@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"net/netip"
 	"path"
 	"strings"
 	"text/template"
@@ -32,12 +33,13 @@ var poolTemplate string
 type role struct {
 	Name     string // also of its units: rocca-php@NAME
 	User     string
-	Data     string   // MATOMO_DATA
-	Writable []string // directories it may write
-	Hidden   []string // directories that are not there for it
-	Tmp      string   // for uploads, sessions and temporary files
-	Network  bool     // may open Internet sockets
-	JIT      bool     // memory that is written and then executed: the regular expression compiler
+	Data     string         // MATOMO_DATA
+	Writable []string       // directories it may write
+	Hidden   []string       // directories that are not there for it
+	Tmp      string         // for uploads, sessions and temporary files
+	Network  bool           // may open Internet sockets
+	Reach    []netip.Prefix // of the Internet; empty: all of it but cloud metadata
+	JIT      bool           // memory that is written and then executed: the regular expression compiler
 	Uploads  bool
 	Disabled []string // functions of PHP
 	Children int      // most worker processes
@@ -68,18 +70,28 @@ func (b *blueprint) roles() []role {
 			// No network at all (the database is a socket in the file system),
 			// and the compiler of regular expressions stays on: without it
 			// recording is 13 to 31 % slower.
-			Name: "tracker", User: TrackerUser, Data: l.Tracker, Network: remote, JIT: true, Children: 8,
+			Name: "tracker", User: TrackerUser, Data: l.Tracker, Network: remote, Reach: b.Remote.Networks, JIT: true, Children: 8,
 			Writable: []string{path.Join(l.Tracker, "tmp")},
 			Hidden:   []string{l.State, l.Admin}, Tmp: path.Join(l.Tracker, "tmp"),
 			Disabled: append(append([]string{}, startsPrograms...), unusedByTracker...),
 		},
 	}
 	for _, app := range b.Config.Apps {
-		roles = append(roles, role{
+		r := role{
 			Name: app.Name, User: app.Name, Network: true, Uploads: true, JIT: true, Children: 5,
 			Writable: []string{appTmp(app.Name)}, Tmp: appTmp(app.Name),
-			Hidden: []string{l.State, l.Tracker, l.Admin, l.Base}, Disabled: startsPrograms,
-		})
+			// Its own socket is handed over: it needs none of the directory.
+			Hidden: []string{l.State, l.Tracker, l.Admin, l.Base, socketDir, "/run/dbus"}, Disabled: startsPrograms,
+		}
+		for i := range roles[:2] {
+			roles[i].Hidden = append(roles[i].Hidden, app.Docroot)
+		}
+		for _, other := range b.Config.Apps {
+			if other.Name != app.Name {
+				r.Hidden = append(r.Hidden, other.Docroot, path.Dir(appTmp(other.Name)))
+			}
+		}
+		roles = append(roles, r)
 	}
 	return roles
 }
@@ -89,6 +101,9 @@ func appTmp(name string) string { return "/var/lib/rocca-apps/" + name + "/tmp" 
 // php are the pools, each with its ini, pool file, socket and service.
 func (b *blueprint) php() []change.Step {
 	steps := []change.Step{step.Dir{Path: path.Join(etc, "php"), Attr: change.Root(0o755)}}
+	if b.Config.Database.Remote() {
+		steps = append(steps, step.File{Path: databaseCA, Content: b.Remote.CA, Attr: change.Root(0o644)})
+	}
 	if len(b.Config.Apps) > 0 {
 		steps = append(steps, step.Dir{Path: "/var/lib/rocca-apps", Attr: change.Root(0o755)})
 	}
@@ -129,11 +144,21 @@ func (b *blueprint) pool(r role, service, socket string) []change.Step {
 	}
 }
 
+// joinNetworks writes networks as units want them.
+func joinNetworks(networks []netip.Prefix) string {
+	var words []string
+	for _, n := range networks {
+		words = append(words, n.String())
+	}
+	return strings.Join(words, " ")
+}
+
 // render fills a template with a role. The templates are part of the program,
 // so one that does not fit is a bug, not an error.
 func (b *blueprint) render(text string, r any) []byte {
 	functions := template.FuncMap{
 		"join":      strings.Join,
+		"networks":  joinNetworks,
 		"php":       func() string { return b.PHP },
 		"link":      func() string { return b.Layout.Link },
 		"state":     func() string { return b.Layout.State },

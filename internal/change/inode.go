@@ -188,6 +188,11 @@ func putSymlink(fd int, name, temporary string, n inode) error {
 	if err := unix.Fchownat(fd, temporary, n.UID, n.GID, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
 	}
+	if n.Mtime != (unix.Timespec{}) {
+		if err := unix.UtimesNanoAt(fd, temporary, []unix.Timespec{{Nsec: unix.UTIME_OMIT}, n.Mtime}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return err
+		}
+	}
 	return replace(fd, temporary, name)
 }
 

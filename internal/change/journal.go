@@ -32,18 +32,23 @@ type Journal struct {
 	seal cipher.AEAD
 }
 
-// Open opens the journal in a directory, and makes it when it is not there.
+// keySize is that of AES-256, in bytes.
+const keySize = 32
+
+// Open opens the journal in a directory. Nothing need be there, and nothing is
+// written, before the first run begins.
 func Open(directory string) (*Journal, error) {
-	if err := os.MkdirAll(directory, 0o700); err != nil {
-		return nil, fmt.Errorf("make journal: %w", err)
-	}
-	if err := os.Chmod(directory, 0o700); err != nil {
-		return nil, fmt.Errorf("close journal to others: %w", err)
-	}
 	key, err := journalKey(filepath.Join(directory, "key"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Journal{dir: directory}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
+	return newJournal(directory, key)
+}
+
+func newJournal(directory string, key []byte) (*Journal, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, fmt.Errorf("use journal key: %w", err)
@@ -55,18 +60,36 @@ func Open(directory string) (*Journal, error) {
 	return &Journal{dir: directory, seal: seal}, nil
 }
 
+// make makes the directory and the key, unless they are there.
+func (j *Journal) make() error {
+	if err := os.MkdirAll(j.dir, 0o700); err != nil {
+		return fmt.Errorf("make journal: %w", err)
+	}
+	if err := os.Chmod(j.dir, 0o700); err != nil {
+		return fmt.Errorf("close journal to others: %w", err)
+	}
+	if j.seal != nil {
+		return nil
+	}
+	key := make([]byte, keySize)
+	rand.Read(key)
+	if err := writeDurably(filepath.Join(j.dir, "key"), key); err != nil {
+		return err
+	}
+	made, err := newJournal(j.dir, key)
+	if err == nil {
+		j.seal = made.seal
+	}
+	return err
+}
+
 func journalKey(path string) ([]byte, error) {
 	key, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key = make([]byte, 32)
-		rand.Read(key)
-		return key, writeDurably(path, key)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("read journal key: %w", err)
 	}
-	if len(key) != 32 {
-		return nil, fmt.Errorf("read journal key %s: it has %d bytes, not 32", path, len(key))
+	if len(key) != keySize {
+		return nil, fmt.Errorf("read journal key %s: it has %d bytes, not %d", path, len(key), keySize)
 	}
 	return key, nil
 }
@@ -74,21 +97,27 @@ func journalKey(path string) ([]byte, error) {
 // writeDurably writes a file of the journal itself by a rename, mode 0600.
 func writeDurably(path string, content []byte) error {
 	temporary := path + ".new"
-	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("write journal: %w", err)
-	}
-	defer f.Close()
-	if _, err := f.Write(content); err != nil {
-		return fmt.Errorf("write journal: %w", err)
-	}
-	if err := f.Sync(); err != nil {
+	if err := writeSynced(temporary, content); err != nil {
+		// What a full disk took of it is room for the way back.
+		_ = os.Remove(temporary)
 		return fmt.Errorf("write journal: %w", err)
 	}
 	if err := os.Rename(temporary, path); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	return syncPath(filepath.Dir(path))
+}
+
+func writeSynced(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 func syncPath(directory string) error {
@@ -132,7 +161,7 @@ func (r RunInfo) Standing() bool { return r.Changes > 0 }
 
 // record is one line of the entries file.
 type record struct {
-	Type   string    `json:"type"` // "op" before a change, "done" after it, "undone", "end"
+	Type   string    `json:"type"` // "op" before a change, "done" after it, "undoing" before the first is taken back, "undone", "end"
 	Seq    int       `json:"seq,omitempty"`
 	Time   time.Time `json:"time"`
 	Step   string    `json:"step,omitempty"`
@@ -166,6 +195,9 @@ type Run struct {
 
 // Begin starts a run.
 func (j *Journal) Begin(verb string) (*Run, error) {
+	if err := j.make(); err != nil {
+		return nil, err
+	}
 	runs, err := j.ids()
 	if err != nil {
 		return nil, err
@@ -195,6 +227,9 @@ func (j *Journal) Begin(verb string) (*Run, error) {
 func (j *Journal) Resume(id int) (*Run, error) { return j.open(id) }
 
 func (j *Journal) open(id int) (*Run, error) {
+	if j.seal == nil {
+		return nil, fmt.Errorf("open run %d: the key of the journal, %s, is missing", id, filepath.Join(j.dir, "key"))
+	}
 	_, entries, err := j.read(id)
 	if err != nil {
 		return nil, err
@@ -295,7 +330,7 @@ func (j *Journal) runDir(id int) string { return filepath.Join(j.dir, fmt.Sprint
 
 func (j *Journal) ids() ([]int, error) {
 	names, err := os.ReadDir(j.dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}
 	var ids []int
@@ -363,6 +398,8 @@ func (j *Journal) read(id int) (RunInfo, []entry, error) {
 			if !slices.Contains(info.Steps, line.Step) {
 				info.Steps = append(info.Steps, line.Step)
 			}
+			info.Result, info.Ended = Interrupted, time.Time{}
+		case line.Type == "undoing":
 			info.Result, info.Ended = Interrupted, time.Time{}
 		case line.Type == "done" && known:
 			entries[at].After = line.After

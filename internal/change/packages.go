@@ -1,19 +1,22 @@
 package change
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"rocca/internal/run"
 )
@@ -45,11 +48,14 @@ type residue struct {
 // watched are the directories in which maintainer scripts leave things. Logs,
 // caches, and the package manager's own state are not taken back. Of an opaque
 // directory only the top is recorded: what is in it belongs to a service.
+// Registers are where many packages leave one file each.
 var (
-	watched   = []string{"/etc", "/var", "/usr", "/opt", "/srv"}
+	watched   = []string{"/etc", "/var", "/usr"}
 	unwatched = []string{"/var/cache", "/var/log", "/var/tmp", "/var/lib/dpkg", "/var/lib/apt", "/var/lib/rocca",
 		"/var/lib/rocca-demo", "/var/lib/systemd/coredump", "/usr/share/doc", "/usr/share/man"}
-	opaque = []string{databaseDir}
+	opaque    = []string{databaseDir}
+	registers = []string{"/etc/alternatives", "/etc/systemd/system", "/etc/rc0.d", "/etc/rc1.d", "/etc/rc2.d", "/etc/rc3.d", "/etc/rc4.d",
+		"/etc/rc5.d", "/etc/rc6.d", "/etc/rcS.d", "/var/lib/systemd", "/var/lib/ucf", "/usr/bin"}
 )
 
 // databaseDir is where MariaDB keeps its data on Debian.
@@ -63,6 +69,16 @@ var accountFiles = []string{"/etc/passwd", "/etc/passwd-", "/etc/shadow", "/etc/
 
 // Install installs Debian packages without recommended ones.
 func (w *Writer) Install(ctx context.Context, packages []string) error {
+	if err := awaitPackageManager(ctx, w.Wait); err != nil {
+		return err
+	}
+	if err := w.repairPackages(ctx); err != nil {
+		return err
+	}
+	all, err := w.toInstall(ctx, packages)
+	if err != nil {
+		return err
+	}
 	before, err := recordSystem()
 	if err != nil {
 		return err
@@ -75,24 +91,22 @@ func (w *Writer) Install(ctx context.Context, packages []string) error {
 	if err != nil {
 		return err
 	}
-	seq, err := w.begin(op{Kind: packagesOp, Name: strings.Join(packages, " "), Packages: packages, System: blob})
+	seq, err := w.begin(op{Kind: packagesOp, Name: strings.Join(packages, " "), Packages: all, System: blob})
 	if err != nil {
-		return err
-	}
-	if err := w.repairPackages(ctx); err != nil {
 		return err
 	}
 	if err := w.install(ctx, packages); err != nil {
 		return err
 	}
-	left, err := before.residue()
+	left, err := before.residue(all)
 	if err != nil {
 		return err
 	}
 	return w.done(seq, &after{Residue: &left})
 }
 
-// repairPackages finishes what an interrupted dpkg began.
+// repairPackages finishes what an interrupted dpkg began: an earlier run's, or
+// somebody else's. What it installs is not of the run that finds it.
 func (w *Writer) repairPackages(ctx context.Context) error {
 	pending, err := os.ReadDir("/var/lib/dpkg/updates")
 	if err != nil {
@@ -114,10 +128,38 @@ func (w *Writer) repairPackages(ctx context.Context) error {
 	return err
 }
 
+// toInstall asks apt what it would install for packages, those they depend on
+// included. Package lists that are missing or too old are fetched once.
+func (w *Writer) toInstall(ctx context.Context, packages []string) ([]string, error) {
+	simulation := aptInstall(packages, "--simulate")
+	simulated, err := run.Do(ctx, simulation)
+	if err != nil && ctx.Err() == nil {
+		if err := w.fetchLists(ctx); err != nil {
+			return nil, err
+		}
+		if simulated, err = run.Do(ctx, simulation); err != nil {
+			return nil, fmt.Errorf("%w\nhint: the Debian mirror lacks a package; check /etc/apt/sources.list*", err)
+		}
+	}
+	return installedBy(string(simulated.Stdout)), err
+}
+
+// installedBy reads the names of new packages in the output of a simulation:
+// "Inst php8.2-cli (8.2.30-1 Debian:12 [amd64])". One that is installed already
+// and would be upgraded has its version in brackets before that.
+func installedBy(simulation string) []string {
+	var names []string
+	for line := range strings.Lines(simulation) {
+		fields := strings.Fields(line)
+		if len(fields) > 2 && fields[0] == "Inst" && strings.HasPrefix(fields[2], "(") {
+			names = append(names, fields[1])
+		}
+	}
+	return names
+}
+
 func (w *Writer) install(ctx context.Context, packages []string) error {
-	argv := append([]string{"apt-get", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120",
-		"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", "install"}, packages...)
-	command := apt(argv...)
+	command := aptInstall(packages)
 	command.Output = &aptProgress{wait: w.Wait}
 	_, err := run.Do(ctx, command)
 	if err == nil {
@@ -129,22 +171,106 @@ func (w *Writer) install(ctx context.Context, packages []string) error {
 	}
 	switch {
 	case strings.Contains(failed.Output, "Could not get lock"):
-		return fmt.Errorf("%w\nhint: another program has used apt for two minutes; wait for it to end, then run rocca again", err)
+		return fmt.Errorf("%w\nhint: another program uses apt; wait for it to end, then run rocca again", err)
 	case strings.Contains(failed.Output, "No space left"), strings.Contains(failed.Output, "enough free space"):
 		return fmt.Errorf("%w\nhint: free some disk space (df -h), then run rocca again", err)
-	case !strings.Contains(failed.Output, "Unable to locate package") && !strings.Contains(failed.Output, "has no installation candidate") &&
-		!strings.Contains(failed.Output, "Unable to fetch") && !strings.Contains(failed.Output, "Failed to fetch"):
+	case !strings.Contains(failed.Output, "Unable to fetch") && !strings.Contains(failed.Output, "Failed to fetch"):
 		return err
 	}
-	// Lists that are missing or too old: fetch them once and try again.
-	w.Wait("fetching package lists (apt-get update)")
-	if _, err := run.Do(ctx, apt("apt-get", "-o", "DPkg::Lock::Timeout=120", "update")); err != nil {
-		return fmt.Errorf("%w\nhint: the Debian mirror cannot be reached; check the network and /etc/apt/sources.list*", err)
+	// The mirror no longer has what old lists name.
+	if err := w.fetchLists(ctx); err != nil {
+		return err
 	}
 	if _, err := run.Do(ctx, command); err != nil {
 		return fmt.Errorf("%w\nhint: the Debian mirror cannot be reached or lacks a package; check the network and /etc/apt/sources.list*", err)
 	}
 	return nil
+}
+
+func (w *Writer) fetchLists(ctx context.Context) error {
+	w.Wait("fetching package lists (apt-get update)")
+	if _, err := run.Do(ctx, apt("apt-get", "-o", lockTimeout, "update")); err != nil {
+		return fmt.Errorf("%w\nhint: the Debian mirror cannot be reached; check the network and /etc/apt/sources.list*", err)
+	}
+	return nil
+}
+
+func aptInstall(packages []string, options ...string) run.Command {
+	argv := append([]string{"apt-get", "-y", "--no-install-recommends", "-o", lockTimeout,
+		"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"}, options...)
+	return apt(append(append(argv, "install"), packages...)...)
+}
+
+// lockTimeout lets apt itself wait when another program takes its lock just
+// after awaitPackageManager has found it free.
+const lockTimeout = "DPkg::Lock::Timeout=60"
+
+// patience is how long rocca waits for another program to end its use of apt,
+// unless DPkg::Lock::Timeout of apt.conf(5) says how long.
+const patience = 2 * time.Minute
+
+// awaitPackageManager waits until nobody else uses apt or dpkg: an automatic
+// upgrade, or the apt that a killed rocca left running.
+func awaitPackageManager(ctx context.Context, tell func(string)) error {
+	limit, err := aptPatience(ctx)
+	if err != nil {
+		return err
+	}
+	for start := time.Now(); ; {
+		holder, err := packageManagerHolder()
+		if err != nil || holder == "" {
+			return err
+		}
+		if time.Since(start) >= limit {
+			return fmt.Errorf("use apt: it has been locked for %s by %s\nhint: wait for it to end, then run rocca again", limit, holder)
+		}
+		tell("waiting for " + holder + ", which uses apt")
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func aptPatience(ctx context.Context) (time.Duration, error) {
+	shown, err := run.Do(ctx, run.Command{Argv: []string{"apt-config", "shell", "SECONDS", "DPkg::Lock::Timeout"}})
+	if err != nil {
+		return 0, err
+	}
+	var seconds int
+	if _, err := fmt.Sscanf(string(shown.Stdout), "SECONDS='%d'", &seconds); err != nil {
+		return patience, nil // it says nothing
+	}
+	if seconds < 0 {
+		return math.MaxInt64, nil // as apt understands it: without end
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+// packageManagerHolder names the process that holds a lock of dpkg; empty when
+// there is none. They are the locks of fcntl(2).
+func packageManagerHolder() (string, error) {
+	for _, path := range []string{"/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"} {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("look at the lock of dpkg: %w", err)
+		}
+		lock := unix.Flock_t{Type: unix.F_WRLCK}
+		err = unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock)
+		f.Close()
+		if err != nil {
+			return "", fmt.Errorf("look at the lock of dpkg: %w", err)
+		}
+		if lock.Type != unix.F_UNLCK {
+			program, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", lock.Pid))
+			return fmt.Sprintf("%s (pid %d)", cmp.Or(strings.TrimSpace(string(program)), "a process"), lock.Pid), nil
+		}
+	}
+	return "", nil
 }
 
 func apt(argv ...string) run.Command {
@@ -253,25 +379,36 @@ func listing() ([]string, error) {
 	return paths, nil
 }
 
-// residue compares the machine now with what it was.
-func (s system) residue() (residue, error) {
+// residue compares the machine now with what it was before packages were
+// installed. What others did meanwhile is not residue: a path counts when it
+// lies in a register or in a new directory of the packages, an account when
+// their maintainer scripts name it.
+func (s system) residue(packages []string) (residue, error) {
 	now, err := recordSystem()
 	if err != nil {
 		return residue{}, err
 	}
-	owned, err := packagedPaths()
+	owned, scripts, err := packageContents(packages)
 	if err != nil {
 		return residue{}, err
 	}
-	left := residue{
-		Packages: added(s.Packages, now.Packages),
-		Users:    added(s.Users, now.Users),
-		Groups:   added(s.Groups, now.Groups),
-		Etc:      map[string]string{},
+	left := residue{Etc: map[string]string{}}
+	for _, name := range added(s.Packages, now.Packages) {
+		if bare, _, _ := strings.Cut(name, ":"); slices.Contains(packages, name) || slices.Contains(packages, bare) {
+			left.Packages = append(left.Packages, name)
+		}
 	}
+	unnamed := func(account string) bool {
+		return !regexp.MustCompile(`\b` + regexp.QuoteMeta(account) + `\b`).Match(scripts)
+	}
+	left.Users = slices.DeleteFunc(added(s.Users, now.Users), unnamed)
+	left.Groups = slices.DeleteFunc(added(s.Groups, now.Groups), unnamed)
 	for _, path := range added(s.Listing, now.Listing) {
 		// A directory of a package stays behind when dpkg finds it in use.
-		if !owned[path] || !strings.HasPrefix(path, "/usr/") && isDir(path) {
+		if owned[path] && (strings.HasPrefix(path, "/usr/") || !isDir(path)) {
+			continue // dpkg removes it
+		}
+		if slices.Contains(opaque, path) || s.within(path, owned) {
 			left.Paths = append(left.Paths, path)
 		}
 	}
@@ -281,6 +418,20 @@ func (s system) residue() (residue, error) {
 		}
 	}
 	return left, nil
+}
+
+// within tells whether a path lies in a register, or is or lies in a directory
+// that the packages brought.
+func (s system) within(path string, owned map[string]bool) bool {
+	for top := path; top != "/"; top = filepath.Dir(top) {
+		if slices.Contains(registers, top) {
+			return true
+		}
+		if _, before := slices.BinarySearch(s.Listing, top); !before && owned[top] {
+			return true
+		}
+	}
+	return false
 }
 
 func isDir(path string) bool {
@@ -329,42 +480,43 @@ func firstFields(path string) ([]string, error) {
 	return names, nil
 }
 
-// packagedPaths reads the file lists of all packages. A merged /usr lists
-// /lib/x for what is found at /usr/lib/x.
-func packagedPaths() (map[string]bool, error) {
-	lists, err := filepath.Glob("/var/lib/dpkg/info/*.list")
-	if err != nil {
-		return nil, fmt.Errorf("list packaged files: %w", err)
-	}
-	paths := map[string]bool{}
-	for _, list := range lists {
-		if err := addPaths(paths, list); err != nil {
-			return nil, err
+// packageContents reads the file lists of packages and their maintainer
+// scripts. A merged /usr lists /lib/x for what is found at /usr/lib/x.
+func packageContents(packages []string) (owned map[string]bool, scripts []byte, err error) {
+	owned = map[string]bool{}
+	for _, name := range packages {
+		files, err := filepath.Glob("/var/lib/dpkg/info/" + name + "[.:]*")
+		if err != nil {
+			return nil, nil, fmt.Errorf("look at package %s: %w", name, err)
 		}
-	}
-	return paths, nil
-}
-
-func addPaths(paths map[string]bool, list string) error {
-	f, err := os.Open(list)
-	if err != nil {
-		return fmt.Errorf("list packaged files: %w", err)
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		path := lines.Text()
-		paths[path] = true
-		for _, merged := range []string{"/bin/", "/sbin/", "/lib/", "/lib64/"} {
-			if strings.HasPrefix(path, merged) {
-				paths["/usr"+path] = true
+		for _, path := range files {
+			kind := filepath.Ext(path)
+			if kind != ".list" && kind != ".preinst" && kind != ".postinst" {
+				continue
+			}
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return nil, nil, fmt.Errorf("look at package %s: %w", name, err)
+			}
+			if kind != ".list" {
+				scripts = append(scripts, content...)
+				continue
+			}
+			for line := range strings.Lines(string(content)) {
+				addPath(owned, strings.TrimSuffix(line, "\n"))
 			}
 		}
 	}
-	if err := lines.Err(); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("list packaged files: %w", err)
+	return owned, scripts, nil
+}
+
+func addPath(owned map[string]bool, path string) {
+	owned[path] = true
+	for _, merged := range []string{"/bin/", "/sbin/", "/lib/", "/lib64/"} {
+		if strings.HasPrefix(path, merged) {
+			owned["/usr"+path] = true
+		}
 	}
-	return nil
 }
 
 // keepAccountFiles stores the account files sealed, as a system blob.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -29,6 +30,9 @@ func buildTree(staging string, fill func(add AddFile) error) error {
 	made := map[string]bool{".": true}
 	buffer := bufio.NewWriterSize(nil, 128<<10)
 	add := func(name string, mode uint32, content io.Reader) error {
+		if !fs.ValidPath(name) {
+			return fmt.Errorf("write %q: not the name of a file in the tree", name)
+		}
 		if err := makeParents(root, path.Dir(name), made); err != nil {
 			return err
 		}

@@ -1,14 +1,20 @@
 package change
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"rocca/internal/progress"
 	"rocca/internal/run"
@@ -31,20 +37,28 @@ func (r *Run) Undo(ctx context.Context, o UndoOptions) (Result, error) {
 	if err != nil {
 		return Interrupted, err
 	}
-	u := undo{Run: r, options: o, dataIsFree: o.DeleteData || o.HasData == nil || !o.HasData()}
+	u := undo{Run: r, options: o, dataIsFree: sync.OnceValue(func() bool { return o.DeleteData || o.HasData == nil || !o.HasData() })}
+	if err := r.append(record{Type: "undoing"}); err != nil {
+		return Interrupted, err
+	}
 	slices.Reverse(entries)
 	var failures []error
 	for _, e := range entries {
 		if e.Undone {
 			continue
 		}
-		if u.holdsData(e) {
+		holds, err := u.holdsData(e)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("look for data before taking back %s: %w", e.Op.Name, err))
+			continue
+		}
+		if holds {
 			u.kept = append(u.kept, e.Op.Name)
 			o.Tell.Tell(progress.Event{Kind: progress.Skip, Step: e.Step, Text: "kept, because it holds data: " + e.Op.Name})
 			continue
 		}
 		r.onPoint("undoing " + e.Op.Name)
-		err := u.reverse(ctx, e)
+		err = u.reverse(ctx, e)
 		if errors.Is(err, errHoldsKept) {
 			continue // its turn comes again when the data goes
 		}
@@ -52,6 +66,7 @@ func (r *Run) Undo(ctx context.Context, o UndoOptions) (Result, error) {
 			failures = append(failures, fmt.Errorf("take back %s %s: %w", e.Op.Kind, e.Op.Name, err))
 			continue
 		}
+		r.onPoint("took back " + e.Op.Name)
 		o.Tell.Tell(progress.Event{Kind: progress.Undo, Step: e.Step, Text: string(e.Op.Kind) + " " + e.Op.Name})
 		if err := r.append(record{Type: "undone", Seq: e.Seq}); err != nil {
 			return Broken, err
@@ -60,6 +75,7 @@ func (r *Run) Undo(ctx context.Context, o UndoOptions) (Result, error) {
 	if u.unitFiles {
 		failures = append(failures, daemonReload(ctx))
 	}
+	failures = append(failures, refreshUnits(ctx, entries))
 	if err := errors.Join(failures...); err != nil {
 		return Broken, err
 	}
@@ -72,27 +88,77 @@ func (r *Run) Undo(ctx context.Context, o UndoOptions) (Result, error) {
 type undo struct {
 	*Run
 	options    UndoOptions
-	dataIsFree bool
-	kept       []string
-	unitFiles  bool // a unit file was touched
+	dataIsFree func() bool  // asks the database server, once
+	kept       []string     // names of what holds data
+	owners     map[int]bool // users and groups, by id, of kept files
+	unitFiles  bool         // a unit file was touched
 }
 
 // holdsData tells whether taking back the change would throw away data that
 // the owner did not ask to throw away.
-func (u *undo) holdsData(e entry) bool {
-	if u.dataIsFree {
-		return false
-	}
-	switch e.Op.Kind {
-	case sqlOp:
-		return e.Op.Data
-	case packagesOp:
+func (u *undo) holdsData(e entry) (bool, error) {
+	switch {
+	case e.Op.Kind == sqlOp && e.Op.Data:
+		return !u.dataIsFree(), nil
+	case e.Op.Kind == packagesOp && slices.ContainsFunc(e.Op.Packages, func(name string) bool { return strings.HasPrefix(name, "mariadb-server") }):
 		// The server that holds kept data stays, with its packages.
-		return slices.ContainsFunc(e.Op.Packages, func(name string) bool { return strings.HasPrefix(name, "mariadb-server") })
-	case pathOp:
-		return e.Op.Content == Data && e.Op.Before.Type == absent
+		schemas, err := u.journal.standingData()
+		return schemas && !u.dataIsFree(), err
+	case e.Op.Kind == pathOp && e.Op.Content == Data && e.Op.Before.Type == absent:
+		return u.keepsPath(e.Op.Name)
+	case e.Op.Kind == userOp || e.Op.Kind == groupOp:
+		// The id of a deleted account may be given to another, who then would
+		// own the kept files.
+		return u.ownsKept(e), nil
 	}
-	return false
+	return false, nil
+}
+
+// keepsPath tells whether a path of the owner's data stays: not when it is an
+// empty directory.
+func (u *undo) keepsPath(path string) (bool, error) {
+	now, err := look(path, nil)
+	if err != nil || now.Type == absent {
+		return false, err
+	}
+	if names, err := os.ReadDir(path); now.Type == dir && (err != nil || len(names) == 0) || u.dataIsFree() {
+		return false, err
+	}
+	if u.owners == nil {
+		u.owners = map[int]bool{}
+	}
+	u.owners[now.UID], u.owners[now.GID] = true, true
+	return true, nil
+}
+
+func (u *undo) ownsKept(e entry) bool {
+	var id string
+	if account, err := user.Lookup(e.Op.Name); e.Op.Kind == userOp && err == nil {
+		id = account.Uid
+	}
+	if group, err := user.LookupGroup(e.Op.Name); e.Op.Kind == groupOp && err == nil {
+		id = group.Gid
+	}
+	number, err := strconv.Atoi(id)
+	return err == nil && u.owners[number]
+}
+
+// standingData tells whether a schema that rocca made still stands.
+func (j *Journal) standingData() (bool, error) {
+	ids, err := j.ids()
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		_, entries, err := j.read(id)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(entries, func(e entry) bool { return e.Op.Kind == sqlOp && e.Op.Data && !e.Undone }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (u *undo) reverse(ctx context.Context, e entry) error {
@@ -159,16 +225,13 @@ func (u *undo) removeDir(path string, content Content) error {
 	if content != Foreign {
 		return clear(path)
 	}
-	err := os.Remove(path)
-	if err == nil {
-		return nil
-	}
-	names, readErr := os.ReadDir(path)
-	if readErr != nil {
+	err := put(path, "", inode{Type: absent}, nil)
+	if !errors.Is(err, unix.ENOTEMPTY) {
 		return err
 	}
-	if len(names) == 0 {
-		return err
+	names, err := os.ReadDir(path)
+	if err != nil || len(names) == 0 {
+		return fmt.Errorf("remove %s: %w", path, cmp.Or(err, error(unix.ENOTEMPTY)))
 	}
 	if slices.ContainsFunc(u.kept, func(name string) bool { return strings.HasPrefix(name, path+"/") }) {
 		return errHoldsKept
@@ -183,7 +246,11 @@ func (u *undo) keepForeign(path string) error {
 	if u.options.KeepDir == "" {
 		return nil
 	}
-	content, err := os.ReadFile(path)
+	var content []byte
+	_, err := look(path, func(read []byte) (string, error) {
+		content = read
+		return "", nil
+	})
 	if err != nil {
 		return fmt.Errorf("keep a changed file: %w", err)
 	}
@@ -258,12 +325,18 @@ func (u *undo) reversePackages(ctx context.Context, e entry) error {
 	if e.After != nil && e.After.Residue != nil {
 		left = *e.After.Residue
 	} else {
-		// Cut short: all that came since is taken for ours.
+		// Cut short: it is known which packages apt was going to install.
 		w := &Writer{run: u.Run, tell: u.options.Tell, step: e.Step}
+		if err := awaitPackageManager(ctx, w.Wait); err != nil {
+			return err
+		}
 		if err := w.repairPackages(ctx); err != nil {
 			return err
 		}
-		if left, err = before.residue(); err != nil {
+		if left, err = before.residue(e.Op.Packages); err != nil {
+			return err
+		}
+		if err := u.append(record{Type: "done", Seq: e.Seq, After: &after{Residue: &left}}); err != nil {
 			return err
 		}
 	}
@@ -304,8 +377,32 @@ func purge(ctx context.Context, packages []string) error {
 	if len(present) == 0 {
 		return nil
 	}
-	_, err = run.Do(ctx, apt(append([]string{"apt-get", "-y", "-o", "DPkg::Lock::Timeout=120", "purge"}, present...)...))
+	argv := append([]string{"apt-get", "-y", "-o", lockTimeout, "purge"}, present...)
+	simulated, err := run.Do(ctx, apt(append(argv, "--simulate")...))
+	if err != nil {
+		return err
+	}
+	if others := removedBesides(string(simulated.Stdout), present); len(others) > 0 {
+		return fmt.Errorf("remove packages: others that were installed since need them: %s\nhint: apt-get purge %[1]s, if nobody needs them", strings.Join(others, " "))
+	}
+	_, err = run.Do(ctx, apt(argv...))
 	return err
+}
+
+// removedBesides lists the packages that a simulation would remove and that
+// are not among those asked for: "Purg nginx [1.22.1-9]", "Remv ...".
+func removedBesides(simulation string, asked []string) []string {
+	var others []string
+	for line := range strings.Lines(simulation) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != "Purg" && fields[0] != "Remv" {
+			continue
+		}
+		if !slices.ContainsFunc(asked, func(name string) bool { return name == fields[1] || strings.HasPrefix(name, fields[1]+":") }) {
+			others = append(others, fields[1])
+		}
+	}
+	return others
 }
 
 // removeResidue removes what maintainer scripts made, deepest first; a
@@ -375,6 +472,12 @@ func reverseUnit(ctx context.Context, e entry) error {
 	if before.File == "enabled" && now.File != "enabled" {
 		verbs = append(verbs, "enable")
 	}
+	if before.File != now.File {
+		verb, isTransient := map[string]string{"masked": "mask", "masked-runtime": "mask --runtime", "enabled-runtime": "enable --runtime"}[before.File]
+		if isTransient {
+			verbs = append(verbs, verb)
+		}
+	}
 	if before.Active && !now.Active {
 		verbs = append(verbs, "start")
 	}
@@ -389,6 +492,25 @@ func reverseUnit(ctx context.Context, e entry) error {
 		return err
 	}
 	return nil
+}
+
+// refreshUnits makes units that ran before the run, and run still, read the
+// files again that were brought back.
+func refreshUnits(ctx context.Context, entries []entry) error {
+	var failures []error
+	refreshed := map[string]bool{}
+	for _, e := range entries {
+		if e.Op.Kind != unitOp || !e.Op.Unit.Active || refreshed[e.Op.Name] {
+			continue
+		}
+		refreshed[e.Op.Name] = true
+		now, err := showUnit(ctx, e.Op.Name)
+		if err == nil && now.Active {
+			err = systemctl(ctx, "try-reload-or-restart", e.Op.Name)
+		}
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
 }
 
 func (u *undo) reverseSQL(ctx context.Context, e entry) error {

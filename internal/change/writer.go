@@ -38,7 +38,8 @@ type op struct {
 	Temporary string  `json:"temporary,omitempty"` // name beside it that a kill may leave
 	Content   Content `json:"content,omitempty"`
 
-	// Of packages: those asked for, and a blob with the system as it was.
+	// Of packages: all that are installed for those asked for, and a blob with
+	// the system as it was.
 	Packages []string `json:"packages,omitempty"`
 	System   string   `json:"system,omitempty"`
 
@@ -284,6 +285,12 @@ func (w *Writer) SetUnit(ctx context.Context, unit string, verbs ...string) erro
 		return err
 	}
 	for _, verb := range verbs {
+		if verb == "unmask" {
+			// There are two masks: one that lasts and one until the next boot.
+			if err := systemctl(ctx, "unmask --runtime", unit); err != nil {
+				return err
+			}
+		}
 		if err := systemctl(ctx, verb, unit); err != nil {
 			return err
 		}
@@ -300,7 +307,7 @@ func daemonReload(ctx context.Context) error {
 }
 
 func systemctl(ctx context.Context, verb, unit string) error {
-	_, err := run.Do(ctx, run.Command{Argv: []string{"systemctl", verb, unit}})
+	_, err := run.Do(ctx, run.Command{Argv: append(append([]string{"systemctl"}, strings.Fields(verb)...), unit)})
 	if err == nil || (verb != "start" && verb != "restart" && verb != "reload") {
 		return err
 	}
@@ -370,12 +377,10 @@ func (w *Writer) Action(title string, do func() error) error {
 	return w.done(seq, nil)
 }
 
-// Forget removes a marker that the run itself made, once it has served.
+// Forget removes a marker that the run itself made, once it has served. It is
+// not recorded: going back over it must not bring the marker up again.
 func (r *Run) Forget(path string) error {
-	if now, err := look(path, nil); err != nil || now.Type == absent {
-		return err
-	}
-	return (&Writer{run: r, step: "marker " + path}).Remove(path)
+	return put(path, "", inode{Type: absent}, nil)
 }
 
 // WriteCredentials writes a file with a secret of the owner's, mode 0600. It is

@@ -9,10 +9,14 @@ import (
 	"rocca/internal/collect/host"
 	"rocca/internal/facts"
 	"rocca/internal/mariadb"
+	"rocca/internal/secret"
 )
 
 // Server observes the machine that rocca runs on and its database server.
-type Server struct{ Database mariadb.Conn }
+type Server struct {
+	Database  mariadb.Conn
+	Passwords map[string]secret.Secret // that accounts on a remote database server should have, by user
+}
 
 // Observe implements change.Observer.
 func (s Server) Observe(ctx context.Context, q facts.Query) (facts.Server, error) {
@@ -20,6 +24,6 @@ func (s Server) Observe(ctx context.Context, q facts.Query) (facts.Server, error
 	if err != nil || (len(q.Accounts) == 0 && !q.Schemas) {
 		return seen, err
 	}
-	seen.Database, err = db.Observe(ctx, s.Database.DB, q.Accounts)
+	seen.Database, err = db.Observe(ctx, s.Database, q.Accounts, s.Passwords)
 	return seen, err
 }

@@ -19,7 +19,7 @@ func (c Config) YAML() []byte {
 	// Values and comments in two columns, as gofmt does.
 	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	c.write(columns, valueOf(&c), "", "")
-	columns.Flush()
+	_ = columns.Flush() // into memory
 	return text.Bytes()
 }
 

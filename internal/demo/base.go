@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -48,11 +49,12 @@ func bareSystem() []string {
 
 // Packages are what the servers of this package install: rocca's own and the
 // weak ones.
-func Packages() []string {
+func Packages(debian string) []string {
 	const anyPHP = "" // php-fpm and so on, whatever the branch
+	number, _ := strconv.Atoi(debian)
 	packages := []string{"mariadb-server", "libapache2-mod-php", "acl"}
-	packages = append(packages, blueprint.Packages(config.FrontNginx, anyPHP, 12)...)
-	packages = append(packages, blueprint.Packages(config.FrontApache, anyPHP, 12)...)
+	packages = append(packages, blueprint.Packages(config.FrontNginx, anyPHP, number)...)
+	packages = append(packages, blueprint.Packages(config.FrontApache, anyPHP, number)...)
 	slices.Sort(packages)
 	return slices.Compact(packages)
 }

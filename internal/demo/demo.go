@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"slices"
 	"time"
 
+	"rocca/internal/progress"
 	"rocca/internal/run"
 )
 
@@ -38,11 +38,11 @@ type Options struct {
 	Front          string // as in config.Config; rocca's default when empty
 	Config         []byte // further rocca.yaml for the server; its keys win over those of demo
 
-	Packages []string // to download into the base tree; Packages() when nil
+	Packages []string // to download into the base tree; those of Packages when nil
 	Binary   string   // rocca's program file: it is copied into the server and forwards its port; the running program when empty
 
-	Output   io.Writer   // gets what runs inside while the server is set up; dropped when nil
-	Progress func(Event) // is told what is done; may be nil
+	Progress func(Event)      // is told what is done; may be nil
+	Inside   progress.Handler // is told what rocca does inside; may be nil
 }
 
 // Event is one line of progress.
@@ -114,10 +114,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Debian = "12"
 	}
 	if o.Packages == nil {
-		o.Packages = Packages()
-	}
-	if o.Output == nil {
-		o.Output = io.Discard
+		o.Packages = Packages(o.Debian)
 	}
 	if o.Binary == "" {
 		binary, err := os.Executable()

@@ -129,6 +129,7 @@ func Down(ctx context.Context, name string, progress func(Event)) error {
 		return err
 	}
 	defer unlock()
+	defer os.Remove(nameLock(name))
 	dir := filepath.Join(stateDir, name)
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		say("demo server %s is not there", name)

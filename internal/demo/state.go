@@ -46,6 +46,8 @@ type Server struct {
 	Bare    bool      `json:"bare,omitempty"`
 	Created time.Time `json:"created"`
 
+	Login Login `json:"-"` // first login, when the server was just set up: kept nowhere
+
 	Complete  bool    `json:"complete"`  // everything in it is set up
 	Leader    process `json:"leader"`    // its first process, pid 1 inside
 	Manager   process `json:"manager"`   // systemd-nspawn, the parent of the leader
@@ -199,23 +201,19 @@ func canListen(port int) bool {
 }
 
 // lock takes an exclusive lock that ends with this process at the latest. When
-// another process holds it, waiting is called once, and lock waits.
+// another process holds it, waiting is called once, and lock waits. Whoever
+// holds a lock may remove its file.
 func lock(ctx context.Context, name string, waiting func()) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return nil, fmt.Errorf("take lock %s: %w", name, err)
 	}
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("take lock %s: %w", name, err)
-	}
 	for said := false; ; {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { file.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			file.Close()
+		file, err := tryLock(name)
+		if err != nil {
 			return nil, fmt.Errorf("take lock %s: %w", name, err)
+		}
+		if file != nil {
+			return func() { file.Close() }, nil
 		}
 		if !said {
 			waiting()
@@ -223,11 +221,32 @@ func lock(ctx context.Context, name string, waiting func()) (unlock func(), err 
 		}
 		select {
 		case <-ctx.Done():
-			file.Close()
 			return nil, fmt.Errorf("wait for lock %s: %w", name, context.Cause(ctx))
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// tryLock returns nil when another process holds the lock.
+func tryLock(name string) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
+		return nil, file.Close()
+	}
+	locked, statErr := file.Stat()
+	if err := errors.Join(err, statErr); err != nil {
+		file.Close()
+		return nil, err
+	}
+	// The last holder may have removed the file since it was opened here.
+	if now, err := os.Lstat(name); err != nil || !os.SameFile(now, locked) {
+		return nil, file.Close()
+	}
+	return file, nil
 }
 
 func nameLock(name string) string { return filepath.Join(stateDir, ".lock", name) }

@@ -138,6 +138,15 @@ func TestLockWaitsAndSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
+	// Its holder removes the file: a lock on the removed one would be worth nothing.
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	other, err := lock(t.Context(), name, func() { t.Error("waited for a lock whose file is gone") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other()
 	impatient, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if _, err := lock(impatient, name, func() {}); !errors.Is(err, context.DeadlineExceeded) {

@@ -5,6 +5,7 @@ package facts
 
 import (
 	"io/fs"
+	"strings"
 	"time"
 )
 
@@ -120,16 +121,21 @@ type Unit struct {
 type Database struct {
 	Reached  bool                `json:"reached"` // could be asked; all below is empty otherwise
 	Version  string              `json:"version"`
+	Client   string              `json:"client,omitempty"`  // this machine, as the server names it in accounts
 	Schemas  map[string][]string `json:"schemas,omitempty"` // other than the server's own: names of their tables, sorted
 	Accounts map[string]Account  `json:"accounts,omitempty"`
 	Problem  string              `json:"problem,omitempty"` // why it was not reached
 }
+
+// MariaDB tells MariaDB from MySQL.
+func (d Database) MariaDB() bool { return strings.Contains(d.Version, "MariaDB") }
 
 // Account is a database account, by "user@host".
 type Account struct {
 	Exists   bool     `json:"exists"`
 	Identity string   `json:"identity"` // authentication plugin, such as "unix_socket"
 	TLS      bool     `json:"tls"`      // REQUIRE SSL or stronger
+	Refused  bool     `json:"refused"`  // the server does not accept the password that rocca holds for it
 	Grants   []string `json:"grants"`   // "SELECT ON `matomo`.`matomo_user`", normalised and sorted; never a password hash
 }
 

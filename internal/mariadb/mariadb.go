@@ -12,7 +12,6 @@ import (
 	"io"
 	"log"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -30,16 +29,21 @@ const Socket = "/run/mysqld/mysqld.sock"
 type Server struct {
 	Host     string // of a remote server
 	Port     int
-	CA       string // PEM file that its certificate must lead to
+	CA       []byte // PEM, what its certificate must lead to
 	User     string
 	Password secret.Secret
 }
+
+func (s Server) address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
 // Remote tells whether the server is on another machine.
 func (s Server) Remote() bool { return s.Host != "" }
 
 // Conn is a connection to a server. It connects when first used.
-type Conn struct{ DB *sql.DB }
+type Conn struct {
+	DB     *sql.DB
+	Server Server
+}
 
 // Open prepares a connection. A remote server is spoken to by verified TLS only.
 func Open(s Server) (Conn, error) {
@@ -48,16 +52,11 @@ func Open(s Server) (Conn, error) {
 	c.User, c.Net, c.Addr = "root", "unix", Socket
 	c.Logger = log.New(io.Discard, "", 0) // problems come back as errors
 	if s.Remote() {
-		pem, err := os.ReadFile(s.CA)
-		if err != nil {
-			return Conn{}, fmt.Errorf("read the database server's CA: %w", err)
-		}
 		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return Conn{}, fmt.Errorf("read the database server's CA %s: no certificate in it", s.CA)
+		if !roots.AppendCertsFromPEM(s.CA) {
+			return Conn{}, errors.New("prepare database connection: no certificate to verify the server with")
 		}
-		c.User, c.Passwd, c.Net = s.User, s.Password.Reveal(), "tcp"
-		c.Addr = net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+		c.User, c.Passwd, c.Net, c.Addr = s.User, s.Password.Reveal(), "tcp", s.address()
 		c.TLS = &tls.Config{RootCAs: roots, ServerName: s.Host, MinVersion: tls.VersionTLS12}
 	}
 	connector, err := mysql.NewConnector(c)
@@ -67,7 +66,7 @@ func Open(s Server) (Conn, error) {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(2)
 	db.SetConnMaxIdleTime(10 * time.Second) // a restarted server must not be met by a dead connection
-	return Conn{db}, nil
+	return Conn{db, s}, nil
 }
 
 // Close ends the connection.
@@ -84,7 +83,7 @@ func (c Conn) Exec(ctx context.Context, statement string) error {
 		return nil // what is not granted is already revoked
 	}
 	if err != nil {
-		return fmt.Errorf("run a statement on the database server: %w\nhint: is it running? systemctl status mariadb", err)
+		return fmt.Errorf("run a statement on the database server: %w", c.Server.Explain(err))
 	}
 	return nil
 }

@@ -22,12 +22,12 @@ func emulate(written string, width int) []string {
 		}
 	}
 	for _, r := range written {
-		switch {
-		case r == '\r':
+		switch r {
+		case '\r':
 			column = 0
-		case r == '\n':
+		case '\n':
 			next()
-		case r == 0:
+		case 0:
 			rows[row] = rows[row][:min(column, len(rows[row]))]
 		default:
 			if column == width {

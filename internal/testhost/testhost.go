@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"rocca/internal/demo"
+	"rocca/internal/progress"
 	"rocca/internal/run"
 )
 
@@ -38,14 +39,14 @@ func Boot(t testing.TB, o Options) *Host {
 	}
 	removeOrphans(t)
 	o.Binary, o.Name = Binary(t), Name()
-	progress := func(e demo.Event) { t.Logf("%7.1fs  %s", e.Elapsed.Seconds(), e.Text) }
-	o.Progress = progress
-	if o.Output == nil {
-		o.Output = logWriter{t}
+	say := func(e demo.Event) { t.Logf("%7.1fs  %s", e.Elapsed.Seconds(), e.Text) }
+	o.Progress = say
+	if o.Inside == nil {
+		o.Inside = func(e progress.Event) { t.Logf("inside: %s %s %s %s", e.Kind, e.Step, e.Text, e.Err) }
 	}
 	t.Cleanup(func() {
 		// The test's own context has ended by now.
-		if err := demo.Down(context.Background(), o.Name, progress); err != nil {
+		if err := demo.Down(context.Background(), o.Name, say); err != nil {
 			t.Error(err)
 		}
 	})
@@ -195,12 +196,4 @@ func (h *Host) RunInput(stdin string, argv ...string) string {
 // Try runs a command that may fail; the error is a *run.Error.
 func (h *Host) Try(c run.Command) (run.Result, error) {
 	return h.server.Run(h.t.Context(), c)
-}
-
-// logWriter writes to the log of a test.
-type logWriter struct{ t testing.TB }
-
-func (w logWriter) Write(p []byte) (int, error) {
-	w.t.Log(strings.TrimRight(string(p), "\n"))
-	return len(p), nil
 }

@@ -47,17 +47,24 @@ type Account struct {
 	Account string   // "user@host"
 	Grants  []string // "SELECT, UPDATE ON `schema`.`table`", privileges sorted
 
-	// Password and TLS are for a remote server. Locally the account is that
-	// of the Unix user of the same name (unix_socket) and has no password.
-	Remote   bool
-	Password func() secret.Secret // asked for when the account is made or its password set
+	// On a remote server the account has a password and must use TLS. Locally
+	// it is that of the Unix user of the same name (unix_socket) and has none.
+	Remote       bool
+	Password     secret.Secret
+	PasswordFile string // where rocca keeps the password
 }
 
 // Name implements change.Step.
 func (a Account) Name() string { return "database account " + a.Account }
 
 // Looks implements change.Step.
-func (a Account) Looks() facts.Query { return facts.Query{Accounts: []string{a.Account}} }
+func (a Account) Looks() facts.Query {
+	query := facts.Query{Accounts: []string{a.Account}}
+	if a.Remote {
+		query.Paths = []string{a.PasswordFile}
+	}
+	return query
+}
 
 // Plan implements change.Step.
 func (a Account) Plan(s facts.Server) (change.Proposal, error) {
@@ -66,7 +73,15 @@ func (a Account) Plan(s facts.Server) (change.Proposal, error) {
 		return change.Proposal{Sentence: "make it with " + strings.Join(a.Grants, "; ")}, nil
 	}
 	var differs []string
-	if a.identityDiffers(now) {
+	switch {
+	case a.Remote && now.Refused && !s.Paths[a.PasswordFile].Exists():
+		// Another Matomo may live on it, and its password could not be put back.
+		return change.Proposal{}, fmt.Errorf("there is an account of that name, and not by this machine's rocca\nhint: if nobody uses it: DROP USER %s; else choose another server", mariadb.User(a.Account))
+	case a.Remote && now.Refused:
+		differs = append(differs, "set its password again, which the server no longer accepts")
+	case a.Remote && !now.TLS:
+		differs = append(differs, "demand TLS")
+	case a.identityDiffers(now):
 		differs = append(differs, "change how it identifies itself, now by "+now.Identity)
 	}
 	add, drop := a.grantsDiffer(now)
@@ -81,7 +96,7 @@ func (a Account) Plan(s facts.Server) (change.Proposal, error) {
 
 func (a Account) identityDiffers(now facts.Account) bool {
 	if a.Remote {
-		return !now.TLS
+		return !now.TLS || now.Refused
 	}
 	return now.Identity != "unix_socket"
 }
@@ -109,12 +124,12 @@ func (a Account) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 	now := s.Database.Accounts[a.Account]
 	c := change.SQLChange{Title: "account " + a.Account}
 	if !now.Exists {
-		c.Do = append(c.Do, "CREATE USER "+name+a.identify())
+		c.Do = append(c.Do, "CREATE USER "+name+a.identify(s))
 		c.Reverse = append(c.Reverse, "DROP USER IF EXISTS "+name)
 	} else if a.identityDiffers(now) {
 		// What it was is a password hash at best, which rocca does not keep:
 		// undo leaves the stronger identity.
-		c.Do = append(c.Do, "ALTER USER "+name+a.identify())
+		c.Do = append(c.Do, "ALTER USER "+name+a.identify(s))
 	}
 	add, drop := a.grantsDiffer(now)
 	for _, grant := range drop {
@@ -131,9 +146,9 @@ func (a Account) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 	return w.SQL(ctx, c)
 }
 
-func (a Account) identify() string {
+func (a Account) identify(s facts.Server) string {
 	if a.Remote {
-		return " IDENTIFIED BY " + mariadb.Quote(a.Password().Reveal()) + " REQUIRE SSL"
+		return mariadb.Identified(s.Database.MariaDB(), a.Password)
 	}
 	return " IDENTIFIED VIA unix_socket"
 }
@@ -160,5 +175,5 @@ func reached(s facts.Server) error {
 	if s.Database.Reached {
 		return nil
 	}
-	return fmt.Errorf("reach the database server: %s\nhint: is it running? systemctl status mariadb", s.Database.Problem)
+	return fmt.Errorf("reach the database server: %s", s.Database.Problem)
 }

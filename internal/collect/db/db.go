@@ -15,17 +15,20 @@ import (
 
 	"rocca/internal/facts"
 	"rocca/internal/mariadb"
+	"rocca/internal/secret"
 )
 
 // own are the schemas of the server itself.
 var own = []string{"information_schema", "mysql", "performance_schema", "sys"}
 
-// Observe asks about the accounts ("user@host") and lists the schemas. A
-// server that cannot be asked is a fact (Reached false), not an error.
-func Observe(ctx context.Context, conn *sql.DB, accounts []string) (facts.Database, error) {
+// Observe asks about the accounts ("user@host") and lists the schemas. Accounts
+// with a password among those given, by user, are tried. A server that cannot
+// be asked is a fact (Reached false), not an error.
+func Observe(ctx context.Context, server mariadb.Conn, accounts []string, passwords map[string]secret.Secret) (facts.Database, error) {
 	d := facts.Database{Accounts: map[string]facts.Account{}}
-	if err := conn.QueryRowContext(ctx, "SELECT VERSION()").Scan(&d.Version); err != nil {
-		d.Problem = err.Error()
+	conn := server.DB
+	if err := conn.QueryRowContext(ctx, "SELECT VERSION(), SUBSTRING_INDEX(USER(), '@', -1)").Scan(&d.Version, &d.Client); err != nil {
+		d.Problem = server.Server.Explain(err).Error()
 		return d, nil
 	}
 	d.Reached = true
@@ -34,9 +37,17 @@ func Observe(ctx context.Context, conn *sql.DB, accounts []string) (facts.Databa
 		return d, fmt.Errorf("list database schemas: %w", err)
 	}
 	for _, account := range accounts {
-		if d.Accounts[account], err = observeAccount(ctx, conn, account); err != nil {
+		a, err := observeAccount(ctx, conn, account)
+		user, _, _ := strings.Cut(account, "@")
+		if password, held := passwords[user]; err == nil && a.Exists && held {
+			var accepted bool
+			accepted, err = server.Server.Accepts(ctx, user, password)
+			a.Refused = !accepted
+		}
+		if err != nil {
 			return d, fmt.Errorf("look at database account %s: %w", account, err)
 		}
+		d.Accounts[account] = a
 	}
 	return d, nil
 }

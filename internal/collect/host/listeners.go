@@ -61,7 +61,7 @@ func listeners() ([]facts.Listener, error) {
 func parseEndpoint(text string) (address string, port int, err error) {
 	hexAddress, hexPort, _ := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(hexAddress)
-	if err != nil || len(raw)%4 != 0 {
+	if err != nil || len(raw) != net.IPv4len && len(raw) != net.IPv6len {
 		return "", 0, fmt.Errorf("read endpoint %q", text)
 	}
 	for word := range slices.Chunk(raw, 4) {

@@ -132,8 +132,7 @@ func Open(ctx context.Context, source Source, options Options) (*Release, error)
 		return nil, err
 	}
 	if err := r.verify(ctx, source.Version); err != nil {
-		r.Close()
-		return nil, fmt.Errorf("verify release %s: %w", source, err)
+		return nil, errors.Join(fmt.Errorf("verify release %s: %w", source, err), r.Close())
 	}
 	return r, nil
 }

@@ -60,7 +60,7 @@ func readKeys(file []byte) (openpgp.EntityList, error) {
 	var all openpgp.EntityList
 	for reader := bufio.NewReader(bytes.NewReader(file)); ; { // a file may hold several blocks
 		block, err := armor.Decode(reader)
-		if err == io.EOF && len(all) > 0 {
+		if errors.Is(err, io.EOF) && len(all) > 0 {
 			return all, nil
 		}
 		if err != nil {

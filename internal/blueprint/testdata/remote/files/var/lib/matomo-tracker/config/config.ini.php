@@ -6,14 +6,15 @@ dbname = "matomo"
 tables_prefix = "matomo_"
 adapter = "PDO\MYSQL"
 type = "InnoDB"
-schema = "Mariadb"
+schema = "Mysql"
 charset = "utf8mb4"
 collation = "utf8mb4_general_ci"
 host = "db.example.org"
 port = 3306
 password = "password-of-matomo-tracker"
+unix_socket = ""
 enable_ssl = 1
-ssl_ca = "/etc/rocca/database-ca.pem"
+ssl_ca = "/etc/rocca/php/database-ca.pem"
 ssl_no_verify = ""
 
 [General]
@@ -34,7 +35,7 @@ csp_report_only = 0
 enable_framed_pages = 0
 enable_framed_settings = 0
 enable_framed_allow_write_admin_token_auth = 0
-only_allow_secure_auth_tokens = 1
+only_allow_secure_auth_tokens = 0
 login_allow_logme = 0
 login_cookie_expire = 86400
 login_session_not_remembered_idle_timeout = 1800

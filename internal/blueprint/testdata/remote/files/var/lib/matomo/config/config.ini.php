@@ -6,14 +6,15 @@ dbname = "matomo"
 tables_prefix = "matomo_"
 adapter = "PDO\MYSQL"
 type = "InnoDB"
-schema = "Mariadb"
+schema = "Mysql"
 charset = "utf8mb4"
 collation = "utf8mb4_general_ci"
 host = "db.example.org"
 port = 3306
 password = "password-of-matomo"
+unix_socket = ""
 enable_ssl = 1
-ssl_ca = "/etc/rocca/database-ca.pem"
+ssl_ca = "/etc/rocca/php/database-ca.pem"
 ssl_no_verify = ""
 
 [General]

@@ -1,0 +1,54 @@
+# What one does with a checkout of rocca. `make help` lists it.
+
+# For demo: RELEASE=PATH|URL|VERSION  ACCEPT_UNSIGNED=1  FRONT=nginx|apache
+#           DEBIAN=12|13  NAME=name
+export RELEASE ACCEPT_UNSIGNED FRONT DEBIAN NAME
+
+PREFIX  = /usr/local
+DESTDIR =
+
+.PHONY: help build demo test lint bench install man docs clean
+
+help: ## List what there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo
+	@echo '  sudo make demo RELEASE=matomo.tar.gz FRONT=apache DEBIAN=13 NAME=try'
+
+build: ## Build bin/rocca, for any Debian
+	@CGO_ENABLED=0 scripts/go build -trimpath -o bin/rocca ./cmd/rocca
+
+demo: ## Make a throw-away Debian server with Matomo in it (root)
+	@test "$$(id -u)" = 0 || { echo 'make demo: only root can boot a throw-away server' >&2; echo 'hint: sudo make demo' >&2; exit 2; }
+	@$(MAKE) --no-print-directory build
+	@set --; \
+	test -z "$$RELEASE" || set -- "$$@" --release "$$RELEASE"; \
+	test -z "$$ACCEPT_UNSIGNED" || set -- "$$@" --accept-unsigned; \
+	test -z "$$FRONT" || set -- "$$@" --front "$$FRONT"; \
+	test -z "$$DEBIAN" || set -- "$$@" --debian "$$DEBIAN"; \
+	test -z "$$NAME" || set -- "$$@" --name "$$NAME"; \
+	exec bin/rocca demo up "$$@"
+
+test: ## Run all tests; those of whole servers need root
+	@scripts/test
+
+lint: ## Check style, directions and common mistakes
+	@scripts/lint
+
+bench: ## Measure: parts of rocca, and bare Debian to finished server (root)
+	@scripts/go test -run '^$$' -bench . -benchmem $$(scripts/go list ./internal/...)
+	@scripts/go test -v -count=1 -run '^$$' -bench . -benchtime 1x -timeout 45m ./bench
+
+install: build man ## Install rocca and its manual pages below PREFIX (/usr/local)
+	install -D -m 0755 bin/rocca $(DESTDIR)$(PREFIX)/sbin/rocca
+	install -d $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 dist/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+
+man: build ## Write the manual pages to dist/man
+	@mkdir -p dist/man && bin/rocca docs man dist/man
+
+docs: ## Write the generated pages of docs/ anew
+	@scripts/go test -count=1 ./cmd/rocca -run 'TestCommandReference' -update
+	@scripts/go test -count=1 ./internal/config -update
+
+clean: ## Remove what make built; demo servers stay (rocca demo down NAME)
+	rm -rf bin dist

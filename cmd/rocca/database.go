@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/goccy/go-yaml"
+
+	"rocca/internal/blueprint"
+	"rocca/internal/config"
+	"rocca/internal/facts"
+	"rocca/internal/mariadb"
+	"rocca/internal/secret"
+)
+
+// databaseServer says how to reach the database server as its administrator.
+func databaseServer(d config.Database) (mariadb.Server, error) {
+	if !d.Remote() {
+		return mariadb.Server{}, nil
+	}
+	text, err := readTrusted(d.CA, 0o022)
+	if err != nil {
+		return mariadb.Server{}, fmt.Errorf("read database.ca: %w", err)
+	}
+	ca, err := mariadb.Certificates(text)
+	if err != nil {
+		return mariadb.Server{}, fmt.Errorf("read database.ca %s: %w\nhint: it must be the PEM file of the authority that issued the database server's certificate", d.CA, err)
+	}
+	if text, err = readTrusted(d.Credentials, 0o077); err != nil {
+		return mariadb.Server{}, fmt.Errorf("read database.credentials: %w", err)
+	}
+	var account struct{ Username, Password string }
+	if err := yaml.UnmarshalWithOptions(text, &account, yaml.Strict()); err != nil || account.Username == "" || account.Password == "" {
+		// The cause would show a line of the file.
+		return mariadb.Server{}, fmt.Errorf("read database.credentials %s: it must have the two lines \"username: ...\" and \"password: ...\"", d.Credentials)
+	}
+	return mariadb.Server{Host: d.Host, Port: d.Port, CA: ca, User: account.Username, Password: secret.New(account.Password)}, nil
+}
+
+// trustedLimit is the largest file that readTrusted takes, in bytes. The
+// bundles that clouds publish have some 200 KB.
+const trustedLimit = 1 << 20
+
+// readTrusted reads a file of root's that nobody else may use in one of the
+// forbidden ways.
+func readTrusted(path string, forbidden fs.FileMode) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no file", path)
+	case info.Sys().(*syscall.Stat_t).Uid != 0:
+		return nil, fmt.Errorf("%s does not belong to root\nhint: chown root %[1]s", path)
+	case info.Mode().Perm()&forbidden != 0:
+		return nil, fmt.Errorf("%s is open to others (mode %04o)\nhint: chmod %04o %[1]s", path, info.Mode().Perm(), info.Mode().Perm()&^forbidden)
+	case info.Size() > trustedLimit:
+		return nil, fmt.Errorf("%s has %d bytes, more than the %d that rocca takes", path, info.Size(), trustedLimit)
+	}
+	return io.ReadAll(io.LimitReader(f, trustedLimit))
+}
+
+// remoteDatabase finds out what the blueprint must know of a remote server.
+// One that cannot be used is an error before anything is changed.
+func (s *session) remoteDatabase(ctx context.Context, in *blueprint.Input, seen facts.Database) error {
+	if !seen.Reached {
+		return fmt.Errorf("reach the database server: %s", seen.Problem)
+	}
+	host := s.config.Database.Host
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return fmt.Errorf("look up the database server: %w", err)
+	}
+	nameServers, err := nameServers()
+	if err != nil {
+		return err
+	}
+	in.Remote = blueprint.Remote{
+		CA: s.server.Database.Server.CA, Client: seen.Client, MariaDB: seen.MariaDB(),
+		Networks: blueprint.DatabaseNetworks(host, addresses, nameServers),
+	}
+	in.Passwords = blueprint.NewPasswords()
+	stored, err := os.ReadFile(blueprint.PasswordFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the passwords of the database accounts: %w", err)
+	}
+	maps.Copy(in.Passwords, blueprint.DecodePasswords(stored))
+	s.server.Passwords = in.Passwords
+	return nil
+}
+
+// nameServers lists those of resolv.conf(5).
+func nameServers() ([]netip.Addr, error) {
+	text, err := os.ReadFile("/etc/resolv.conf")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for name servers: %w", err)
+	}
+	var servers []netip.Addr
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] != "nameserver" {
+			continue
+		}
+		if address, err := netip.ParseAddr(words[1]); err == nil {
+			servers = append(servers, address)
+		}
+	}
+	return servers, nil
+}

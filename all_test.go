@@ -122,7 +122,7 @@ var directions = []struct {
 	{pkg: "internal/model", only: []string{}, why: "the nouns stand on nothing"},
 	{pkg: "internal/facts", only: []string{"internal/model"}, why: "facts are plain data"},
 	{pkg: "internal/collect/host", only: []string{"internal/facts", "internal/model", "internal/run", "internal/collect/host"}, why: "an observer reads one outside thing and knows no other"},
-	{pkg: "internal/collect/db", only: []string{"internal/facts", "internal/model", "internal/run", "internal/mariadb", "internal/collect/db"}, why: "an observer reads one outside thing and knows no other"},
+	{pkg: "internal/collect/db", only: []string{"internal/facts", "internal/model", "internal/run", "internal/secret", "internal/mariadb", "internal/collect/db"}, why: "an observer reads one outside thing and knows no other"},
 	{pkg: "internal/collect/front", only: []string{"internal/facts", "internal/model", "internal/run", "internal/collect/front"}, why: "an observer reads one outside thing and knows no other"},
 	{pkg: "internal/collect/php", only: []string{"internal/facts", "internal/model", "internal/run", "internal/collect/php"}, why: "an observer reads one outside thing and knows no other"},
 	{pkg: "internal/collect/app", only: []string{"internal/facts", "internal/model", "internal/run", "internal/collect/app"}, why: "an observer reads one outside thing and knows no other"},
@@ -579,14 +579,22 @@ func TestNothingOfAWorkplace(t *testing.T) {
 	if name, err := os.Hostname(); err == nil && len(name) > 7 && strings.ContainsAny(name, "0123456789-.") {
 		forbidden[regexp.QuoteMeta(name)+`\b`] = "the name of this machine"
 	}
+	search := map[string]*regexp.Regexp{}
+	for pattern := range forbidden {
+		search[pattern] = regexp.MustCompile(`(?:^|[^A-Za-z0-9_.-])(` + pattern + `)`)
+	}
 	for _, name := range files(t) {
 		text, err := os.ReadFile(name)
 		if err != nil || bytes.IndexByte(text[:min(len(text), 8000)], 0) >= 0 {
 			continue // not text
 		}
 		for pattern, what := range forbidden {
-			for _, where := range regexp.MustCompile(`(?:^|[^A-Za-z0-9_.-])(`+pattern+`)`).FindAllSubmatchIndex(text, -1) {
-				t.Errorf("%s:%d: holds %s: %q", name, 1+bytes.Count(text[:where[2]], []byte("\n")), what, text[where[2]:where[3]])
+			for _, where := range search[pattern].FindAllSubmatchIndex(text, -1) {
+				found := string(text[where[2]:where[3]])
+				if found == "/home/jane/" {
+					continue // whom tests and documents speak of
+				}
+				t.Errorf("%s:%d: holds %s: %q", name, 1+bytes.Count(text[:where[2]], []byte("\n")), what, found)
 			}
 		}
 	}

@@ -134,16 +134,22 @@ func testPaths(t *testing.T, s *server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, probe := range front.Probes() {
-		if probe.Plant == "" {
-			continue
-		}
-		name := path.Join(code, probe.Plant)
+	plant := func(name, content string) {
+		name = path.Join(code, name)
 		if err := os.MkdirAll(path.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(name, []byte(front.PlantedContent), 0o644); err != nil {
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for _, probe := range front.Probes() {
+		name, _ := url.PathUnescape(probe.Path)
+		if _, err := os.Stat(path.Join(code, name)); probe.Want == front.Static && err != nil && !s.real {
+			plant(name, "of Matomo, which the stand-in lacks")
+		}
+		if probe.Plant != "" {
+			plant(probe.Plant, front.PlantedContent)
 		}
 	}
 	for _, probe := range front.Probes() {

@@ -113,9 +113,9 @@ func TestRemoteDatabase(t *testing.T) {
 		name string
 		test func(*testing.T)
 	}{
-		{"accounts", d.testRemoteAccounts},
 		{"hits", func(t *testing.T) { d.hit(t, true) }},
 		{"encryption", d.testEncryption},
+		{"accounts", d.testRemoteAccounts},
 		{"secrets", func(t *testing.T) { d.testRemoteSecrets(t, printed) }},
 		{"impostor", d.testImpostor},
 		{"drift", d.testRemoteDrift},
@@ -221,9 +221,9 @@ func (d *remoteDatabase) testRemoteAccounts(t *testing.T) {
 	// With its password, but without TLS.
 	for user, password := range d.passwords(t) {
 		query := []string{"mariadb", "--host", remoteName, "--port", "3307", "--user", user, "--execute", "SELECT 1", "matomo"}
-		plain := append([]string{query[0], "--defaults-file=/run/login-of-the-test", "--skip-ssl"}, query[1:]...)
-		encrypted := append([]string{query[0], "--defaults-file=/run/login-of-the-test", "--ssl-ca=/etc/rocca/ca.pem", "--ssl-verify-server-cert"}, query[1:]...)
-		d.write(t, "/run/login-of-the-test", []byte("[client]\npassword = "+password+"\n"))
+		plain := append([]string{query[0], "--defaults-file=/srv/login-of-the-test", "--skip-ssl"}, query[1:]...)
+		encrypted := append([]string{query[0], "--defaults-file=/srv/login-of-the-test", "--ssl-ca=/etc/rocca/ca.pem", "--ssl-verify-server-cert"}, query[1:]...)
+		d.write(t, "/srv/login-of-the-test", []byte("[client]\npassword = "+password+"\n"))
 		if _, err := d.Try(run.Command{Argv: plain}); err == nil {
 			t.Errorf("%s logs in without TLS", user)
 		}
@@ -231,7 +231,7 @@ func (d *remoteDatabase) testRemoteAccounts(t *testing.T) {
 			t.Errorf("%s does not log in with its password: %v", user, err)
 		}
 	}
-	d.run(t, "rm", "/run/login-of-the-test")
+	d.run(t, "rm", "/srv/login-of-the-test")
 }
 
 // passwords reads the file that rocca keeps them in.
@@ -280,7 +280,7 @@ func (d *remoteDatabase) testEncryption(t *testing.T) {
 		}
 	}
 	for used := range how {
-		// The test itself is root at the socket, and tried without TLS.
+		// The test itself is root at the socket.
 		if !strings.HasSuffix(used, " SSL/TLS") && used != "root Socket" {
 			t.Errorf("a connection as %s", used)
 		}
@@ -358,7 +358,9 @@ func (d *remoteDatabase) testRemoteDrift(t *testing.T) {
 		t.Fatalf("a second run changes something:\n%s", card)
 	}
 	grants := func() string {
-		return d.sql(t, "SHOW GRANTS FOR 'matomo'@'localhost'; SHOW GRANTS FOR 'matomo-tracker'@'localhost'; SHOW GRANTS FOR 'matomo-admin'@'localhost'")
+		lines := strings.Split(d.sql(t, "SHOW GRANTS FOR 'matomo'@'localhost'; SHOW GRANTS FOR 'matomo-tracker'@'localhost'; SHOW GRANTS FOR 'matomo-admin'@'localhost'"), "\n")
+		slices.Sort(lines)
+		return strings.Join(lines, "\n")
 	}
 	before := grants()
 	d.sql(t, `ALTER USER 'matomo'@'localhost' REQUIRE NONE;

@@ -73,7 +73,7 @@ func (m *machine) undoWithData(t *testing.T, bare, state map[string]string) {
 	if got := m.rocca(t, "undo", "--yes", "--delete-data", "1"); got.code != 0 {
 		t.Fatalf("rocca undo --delete-data 1: exit %d\n%s%s", got.code, tailOf(got.stdout), got.stderr)
 	}
-	same(t, "undo with its data", bare, m.files(t))
+	same(t, "undo with its data", bare, m.files(t, planted...))
 	same(t, "undo with its data", state, m.systemState(t))
 	if got := m.rocca(t, "undo", "--yes"); got.code != 2 || !strings.Contains(got.stderr, "hint:") {
 		t.Errorf("undo of nothing: exit %d %s", got.code, got.stderr)

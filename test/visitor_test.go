@@ -171,7 +171,7 @@ func testLogin(t *testing.T, s *server) {
 	}
 }
 
-// secret of a user that may only write to the site.
+// writerPassword is that of a user who may only write to the site.
 const writerPassword = "a-writer-of-the-test"
 
 func testTracking(t *testing.T, s *server) {
@@ -220,6 +220,10 @@ func testTracking(t *testing.T, s *server) {
 	if addresses := s.query(t, "SELECT DISTINCT HEX(location_ip) FROM matomo_log_visit ORDER BY 1"); addresses != "7F000000\nCB000000" {
 		t.Errorf("addresses of visits are stored as %q, want two bytes masked", addresses)
 	}
+	// Visitors learn nothing of an error, its owner does.
+	if journal := s.run(t, "journalctl", "--no-pager", "--output", "cat", "--identifier", "rocca-php-tracker"); !strings.Contains(journal, "Error in Matomo (tracker)") {
+		t.Errorf("the journal has no error of the refused hits: %.500q", journal)
+	}
 	if picture := b.get("piwik.php?idsite=1&rec=1&url=https%3A%2F%2Fexample.org%2F"); picture.status != 200 || picture.mediaType() != "image/gif" || !strings.HasPrefix(picture.body, "GIF89a") {
 		t.Errorf("a hit by picture: status %d %s", picture.status, picture.mediaType())
 	}
@@ -257,7 +261,7 @@ func testTracking(t *testing.T, s *server) {
 	}
 }
 
-// year is the period that the hits of a test are in, whenever midnight comes.
+// thisYear is the period that the hits of a test are in, whenever midnight comes.
 var thisYear = []string{"idSite", "1", "period", "year", "date", "today"}
 
 func testArchiving(t *testing.T, s *server) {
@@ -302,7 +306,9 @@ func testReportFiles(t *testing.T, s *server) {
 	b.api("ScheduledReports.addReport", &made, "token_auth", token, "idSite", "1", "description", "Visits", "period", "never", "hour", "0",
 		"reportType", "email", "reportFormat", "pdf", "reports[]", "VisitsSummary_get", "parameters[displayFormat]", "1", "parameters[emailMe]", "true")
 	document := b.post(api+"ScheduledReports.generateReport", form("token_auth", token, "idReport", made.Value.String(), "date", "today", "outputType", "1", "language", "en"))
-	if document.mediaType() != "application/pdf" || !strings.HasPrefix(document.body, "%PDF-") || !strings.Contains(document.body[max(0, len(document.body)-32):], "%%EOF") {
+	// Matomo prints its answer as JSON behind the document; nginx cuts it off at the length that Matomo told.
+	end := document.body[max(0, len(document.body)-64):]
+	if document.mediaType() != "application/pdf" || !strings.HasPrefix(document.body, "%PDF-") || !strings.Contains(end, "%%EOF") {
 		t.Errorf("a document: status %d %s, %d bytes: %.200q", document.status, document.mediaType(), len(document.body), document.body)
 	}
 }

@@ -44,6 +44,7 @@ func inputs(t *testing.T) map[string]Input {
 		c.Front = config.FrontApache
 		c.Database.Host, c.Database.CA, c.Database.Credentials = "db.example.org", "/etc/rocca/database-ca.pem", "/etc/rocca/database.yaml"
 	})
+	remote.Remote = Remote{CA: []byte("-----BEGIN CERTIFICATE-----\n"), Client: "192.0.2.10", MariaDB: true, Networks: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")}}
 	remote.Passwords = map[string]secret.Secret{}
 	for _, user := range []string{UIUser, TrackerUser, AdminUser} {
 		remote.Passwords[user] = secret.New("password-of-" + user)

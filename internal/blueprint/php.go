@@ -81,7 +81,7 @@ func (b *blueprint) roles() []role {
 			Name: app.Name, User: app.Name, Network: true, Uploads: true, JIT: true, Children: 5,
 			Writable: []string{appTmp(app.Name)}, Tmp: appTmp(app.Name),
 			// Its own socket is handed over: it needs none of the directory.
-			Hidden: []string{l.State, l.Tracker, l.Admin, l.Base, socketDir, "/run/dbus"}, Disabled: startsPrograms,
+			Hidden: []string{l.State, l.Tracker, l.Admin, l.Base, socketDir, "/run/dbus", "/var/lib/mysql"}, Disabled: startsPrograms,
 		}
 		for i := range roles[:2] {
 			roles[i].Hidden = append(roles[i].Hidden, app.Docroot)

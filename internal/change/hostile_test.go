@@ -280,6 +280,29 @@ func TestUndoOfDirectories(t *testing.T) {
 	}
 }
 
+// TestUndoWithoutTheDirectory: what cannot be put back is kept, and the rest is
+// taken back.
+func TestUndoWithoutTheDirectory(t *testing.T) {
+	p := newPlace(t)
+	kept := filepath.Join(filepath.Dir(p.tree), "kept")
+	_, run := begin(t, p)
+	w := &Writer{run: run}
+	must(t, w.WriteFile(p.tree+"/made", nil, Root(0o644)))
+	must(t, w.Remove(p.tree+"/full/file"))
+	must(t, w.Symlink(p.tree+"/full/link", "x"))
+	must(t, run.Close())
+	must(t, os.RemoveAll(p.tree+"/full"))
+	if result := undoAll(t, p, UndoOptions{KeepDir: kept}); result != Undone {
+		t.Errorf("result %q", result)
+	}
+	if got, err := os.ReadFile(filepath.Join(kept, "run-1", p.tree, "full/file")); err != nil || string(got) != "in the way\n" {
+		t.Errorf("kept: %q, %v", got, err)
+	}
+	if _, err := os.Lstat(p.tree + "/made"); err == nil {
+		t.Error("the rest was not taken back")
+	}
+}
+
 func yes() bool { return true }
 func no() bool  { return false }
 

@@ -75,7 +75,7 @@ func (r *Run) Undo(ctx context.Context, o UndoOptions) (Result, error) {
 	if u.unitFiles {
 		failures = append(failures, daemonReload(ctx))
 	}
-	failures = append(failures, refreshUnits(ctx, entries))
+	u.refreshUnits(ctx, entries)
 	if err := errors.Join(failures...); err != nil {
 		return Broken, err
 	}
@@ -88,10 +88,11 @@ func (r *Run) Undo(ctx context.Context, o UndoOptions) (Result, error) {
 type undo struct {
 	*Run
 	options    UndoOptions
-	dataIsFree func() bool  // asks the database server, once
-	kept       []string     // names of what holds data
-	owners     map[int]bool // users and groups, by id, of kept files
-	unitFiles  bool         // a unit file was touched
+	dataIsFree func() bool     // asks the database server, once
+	kept       []string        // names of what holds data
+	users      map[string]bool // that own kept files, by id
+	groups     map[string]bool
+	unitFiles  bool // a unit file was touched
 }
 
 // holdsData tells whether taking back the change would throw away data that
@@ -124,23 +125,22 @@ func (u *undo) keepsPath(path string) (bool, error) {
 	if names, err := os.ReadDir(path); now.Type == dir && (err != nil || len(names) == 0) || u.dataIsFree() {
 		return false, err
 	}
-	if u.owners == nil {
-		u.owners = map[int]bool{}
+	if u.users == nil {
+		u.users, u.groups = map[string]bool{}, map[string]bool{}
 	}
-	u.owners[now.UID], u.owners[now.GID] = true, true
+	u.users[strconv.Itoa(now.UID)], u.groups[strconv.Itoa(now.GID)] = true, true
 	return true, nil
 }
 
+// ownsKept tells whether a user or the group of its name owns what is kept:
+// then both stay.
 func (u *undo) ownsKept(e entry) bool {
-	var id string
-	if account, err := user.Lookup(e.Op.Name); e.Op.Kind == userOp && err == nil {
-		id = account.Uid
+	account, err := user.Lookup(e.Op.Name)
+	if err == nil && u.users[account.Uid] {
+		return true
 	}
-	if group, err := user.LookupGroup(e.Op.Name); e.Op.Kind == groupOp && err == nil {
-		id = group.Gid
-	}
-	number, err := strconv.Atoi(id)
-	return err == nil && u.owners[number]
+	group, err := user.LookupGroup(e.Op.Name)
+	return err == nil && u.groups[group.Gid]
 }
 
 // standingData tells whether a schema that rocca made still stands.
@@ -214,7 +214,15 @@ func (u *undo) reversePath(e entry) error {
 			return err
 		}
 	}
-	return put(path, fmt.Sprintf(".%s.rocca-undo-%d-%d", filepath.Base(path), u.Run.ID, e.Seq), before, content)
+	err = put(path, fmt.Sprintf(".%s.rocca-undo-%d-%d", filepath.Base(path), u.Run.ID, e.Seq), before, content)
+	if errors.Is(err, unix.ENOENT) && before.Type == file {
+		// The directory that it was in has been removed since.
+		return u.keep(path, content, "cannot be put back, because its directory is gone; it")
+	}
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
 }
 
 // errHoldsKept says that a directory stays because data below it does.
@@ -254,11 +262,16 @@ func (u *undo) keepForeign(path string) error {
 	if err != nil {
 		return fmt.Errorf("keep a changed file: %w", err)
 	}
+	return u.keep(path, content, "was changed by others since; their version")
+}
+
+// keep stores a content where its owner finds it.
+func (u *undo) keep(path string, content []byte, why string) error {
 	target := filepath.Join(u.options.KeepDir, fmt.Sprintf("run-%d", u.Run.ID), path)
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 		return fmt.Errorf("keep a changed file: %w", err)
 	}
-	u.options.Tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("%s was changed by others since; their version is kept as %s", path, target)})
+	u.options.Tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("%s %s is kept as %s", path, why, target)})
 	return writeDurably(target, content)
 }
 
@@ -454,37 +467,34 @@ func (u *undo) restoreEtcFiles(before system, left residue) error {
 
 // reverseUnit brings back whether a unit was enabled, masked and active.
 func reverseUnit(ctx context.Context, e entry) error {
+	before := *e.Op.Unit
 	now, err := showUnit(ctx, e.Op.Name)
 	if err != nil {
 		return err
 	}
-	before := *e.Op.Unit
-	var verbs []string
-	if now.Active && !before.Active {
-		verbs = append(verbs, "stop")
-	}
-	if now.File == "masked" && before.File != "masked" {
-		verbs = append(verbs, "unmask")
-	}
-	if before.File != "enabled" && now.File == "enabled" {
-		verbs = append(verbs, "disable")
-	}
-	if before.File == "enabled" && now.File != "enabled" {
-		verbs = append(verbs, "enable")
-	}
-	if before.File != now.File {
-		verb, isTransient := map[string]string{"masked": "mask", "masked-runtime": "mask --runtime", "enabled-runtime": "enable --runtime"}[before.File]
-		if isTransient {
-			verbs = append(verbs, verb)
+	do := func(wanted bool, verb string) {
+		if err == nil && wanted {
+			err = setUnit(ctx, e.Op.Name, verb)
 		}
 	}
-	if before.Active && !now.Active {
-		verbs = append(verbs, "start")
-	}
-	for _, verb := range verbs {
-		if err := systemctl(ctx, verb, e.Op.Name); err != nil {
-			return err
+	do(now.Active && !before.Active, "stop")
+	if now.masked() && !before.masked() {
+		do(true, "unmask")
+		// A mask hides whether the unit is enabled.
+		if shown, showErr := showUnit(ctx, e.Op.Name); showErr == nil {
+			now.File = shown.File
 		}
+	}
+	if !before.masked() {
+		do(now.File == "enabled" && before.File != "enabled", "disable")
+		do(now.File != "enabled" && before.File == "enabled", "enable")
+		do(now.File != before.File && before.File == "enabled-runtime", "enable --runtime")
+	}
+	do(now.File != before.File && before.File == "masked", "mask")
+	do(now.File != before.File && before.File == "masked-runtime", "mask --runtime")
+	do(!now.Active && before.Active, "start")
+	if err != nil {
+		return err
 	}
 	if before.File == "" && strings.HasSuffix(e.Op.Name, ".timer") {
 		// The stamp of when it last ran.
@@ -495,9 +505,9 @@ func reverseUnit(ctx context.Context, e entry) error {
 }
 
 // refreshUnits makes units that ran before the run, and run still, read the
-// files again that were brought back.
-func refreshUnits(ctx context.Context, entries []entry) error {
-	var failures []error
+// files again that were brought back. One that cannot is told of: everything is
+// as it was then, and it was wrong.
+func (u *undo) refreshUnits(ctx context.Context, entries []entry) {
 	refreshed := map[string]bool{}
 	for _, e := range entries {
 		if e.Op.Kind != unitOp || !e.Op.Unit.Active || refreshed[e.Op.Name] {
@@ -508,9 +518,10 @@ func refreshUnits(ctx context.Context, entries []entry) error {
 		if err == nil && now.Active {
 			err = systemctl(ctx, "try-reload-or-restart", e.Op.Name)
 		}
-		failures = append(failures, err)
+		if err != nil {
+			u.options.Tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("%s does not read its files again as they were: %v", e.Op.Name, err)})
+		}
 	}
-	return errors.Join(failures...)
 }
 
 func (u *undo) reverseSQL(ctx context.Context, e entry) error {

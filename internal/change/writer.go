@@ -64,6 +64,8 @@ type unitState struct {
 	Active bool   `json:"active"`
 }
 
+func (s unitState) masked() bool { return strings.HasPrefix(s.File, "masked") }
+
 // Content says what a directory is for, which decides what undo does with
 // things in it that rocca did not put there.
 type Content string
@@ -276,6 +278,13 @@ func (w *Writer) account(ctx context.Context, kind kind, name string, argv []str
 // SetUnit brings a unit to a state by systemctl verbs such as "enable",
 // "start", "mask". Undo brings back whether it was enabled, masked and active.
 func (w *Writer) SetUnit(ctx context.Context, unit string, verbs ...string) error {
+	if len(verbs) > 1 && verbs[0] == "unmask" {
+		// A change of its own: what the mask hides is to be seen after it.
+		if err := w.SetUnit(ctx, unit, "unmask"); err != nil {
+			return err
+		}
+		verbs = verbs[1:]
+	}
 	before, err := showUnit(ctx, unit)
 	if err != nil {
 		return err
@@ -285,17 +294,22 @@ func (w *Writer) SetUnit(ctx context.Context, unit string, verbs ...string) erro
 		return err
 	}
 	for _, verb := range verbs {
-		if verb == "unmask" {
-			// There are two masks: one that lasts and one until the next boot.
-			if err := systemctl(ctx, "unmask --runtime", unit); err != nil {
-				return err
-			}
-		}
-		if err := systemctl(ctx, verb, unit); err != nil {
+		if err := setUnit(ctx, unit, verb); err != nil {
 			return err
 		}
 	}
 	return w.done(seq, nil)
+}
+
+// setUnit is systemctl, but that "unmask" takes away both masks: the one that
+// lasts, and the one until the next boot.
+func setUnit(ctx context.Context, unit, verb string) error {
+	if verb == "unmask" {
+		if err := systemctl(ctx, "unmask --runtime", unit); err != nil {
+			return err
+		}
+	}
+	return systemctl(ctx, verb, unit)
 }
 
 // ReloadUnits makes systemd read its unit files again. There is nothing to undo.

@@ -125,12 +125,6 @@ func (u Unit) Apply(ctx context.Context, w *change.Writer, s facts.Server) error
 		}
 	}
 	verbs, _ := u.todo(s)
-	if !now.Loaded && u.State != Off {
-		verbs = []string{"enable"}
-		if u.State == Running {
-			verbs = append(verbs, "start")
-		}
-	}
 	if len(verbs) == 0 {
 		return nil
 	}

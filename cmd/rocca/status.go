@@ -61,7 +61,7 @@ func (s *session) status(cmd *cobra.Command) error {
 	if record == nil {
 		return &exitError{exitNoMatomo, errors.New("look at this server: rocca has set up no Matomo here\nhint: rocca up")}
 	}
-	report := status{URL: "https://" + s.config.Domain[0] + "/", Version: record.Version, Signer: record.Signer, Source: record.Source, Installed: record.Installed}
+	report := status{URL: s.config.URL(), Version: record.Version, Signer: record.Signer, Source: record.Source, Installed: record.Installed}
 	units := blueprint.Units(s.config)
 	seen, err := s.server.Observe(cmd.Context(), facts.Query{Units: units})
 	if err != nil {

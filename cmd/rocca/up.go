@@ -195,7 +195,7 @@ func (u *up) card(end func(), layout blueprint.Layout, login *blueprint.FirstLog
 		Changes     int     `json:"changes"`
 		Seconds     float64 `json:"seconds"`
 		Run         int     `json:"run,omitempty"`
-	}{Kind: "card", URL: "https://" + u.config.Domain[0] + "/", Changes: changes, Seconds: time.Since(u.started).Round(time.Millisecond).Seconds()}
+	}{Kind: "card", URL: u.config.URL(), Changes: changes, Seconds: time.Since(u.started).Round(time.Millisecond).Seconds()}
 	if run != nil {
 		result.Run = run.ID
 	}

@@ -122,8 +122,13 @@ func (u *undo) keepsPath(path string) (bool, error) {
 	if err != nil || now.Type == absent {
 		return false, err
 	}
-	if names, err := os.ReadDir(path); now.Type == dir && (err != nil || len(names) == 0) || u.dataIsFree() {
-		return false, err
+	if u.dataIsFree() {
+		return false, nil
+	}
+	if now.Type == dir {
+		if names, err := os.ReadDir(path); err != nil || len(names) == 0 {
+			return false, err
+		}
 	}
 	if u.users == nil {
 		u.users, u.groups = map[string]bool{}, map[string]bool{}

@@ -16,17 +16,17 @@ func TestOwnConfigurationWins(t *testing.T) {
 		o    Options
 		want map[string]any
 	}{
-		{"default", Options{}, map[string]any{"domain": []any{"127.0.0.1", "localhost", "matomo.localhost"}}},
-		{"front", Options{Front: "apache"}, map[string]any{"domain": []any{"127.0.0.1", "localhost", "matomo.localhost"}, "front": "apache"}},
+		{"default", Options{}, map[string]any{"domain": []any{"127.0.0.1", "localhost", "matomo.localhost"}, "port": uint64(8443)}},
+		{"front", Options{Front: "apache"}, map[string]any{"domain": []any{"127.0.0.1", "localhost", "matomo.localhost"}, "port": uint64(8443), "front": "apache"}},
 		{
 			"own keys",
 			Options{Front: "apache", Config: []byte("front: nginx\ndomain: a.example\ntrim: true\n")},
-			map[string]any{"domain": "a.example", "front": "nginx", "trim": true},
+			map[string]any{"domain": "a.example", "port": uint64(8443), "front": "nginx", "trim": true},
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			text, err := guestConfig(test.o)
+			text, err := guestConfig(test.o, 8443)
 			if err != nil {
 				t.Fatal(err)
 			}

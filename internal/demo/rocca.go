@@ -21,7 +21,7 @@ func (s *Server) installRocca(ctx context.Context, o Options, release hostReleas
 	if err != nil {
 		return err
 	}
-	config, err := guestConfig(o)
+	config, err := guestConfig(o, s.Port)
 	if err != nil {
 		return err
 	}
@@ -89,8 +89,8 @@ func (r *insideReader) read(line []byte) {
 
 // guestConfig is the rocca.yaml of a demo server: what the host needs to reach
 // it, overlaid with the owner's own keys.
-func guestConfig(o Options) ([]byte, error) {
-	config := map[string]any{"domain": []string{"127.0.0.1", "localhost", "matomo.localhost"}}
+func guestConfig(o Options, port int) ([]byte, error) {
+	config := map[string]any{"domain": []string{"127.0.0.1", "localhost", "matomo.localhost"}, "port": port}
 	if o.Front != "" {
 		config["front"] = o.Front
 	}

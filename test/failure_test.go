@@ -1,10 +1,7 @@
 package test
 
 import (
-	"context"
 	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -32,7 +29,6 @@ var failures = []struct {
 	{name: "a broken archive", damage: "head -c 4000 /srv/*.tar.gz >/srv/cut.tar.gz; cp /srv/*.gz.asc /srv/cut.tar.gz.asc", repair: "rm /srv/cut*", args: []string{"--release", "/srv/cut.tar.gz", "--release-key", "/srv/key.asc"}, code: 2, says: []string{"signature"}},
 	{name: "no signature", damage: "cp /srv/matomo-*.tar.gz /srv/unsigned.tar.gz", repair: "rm /srv/unsigned*", args: []string{"--release", "/srv/unsigned.tar.gz"}, code: 2, says: []string{"--accept-unsigned"}},
 	{name: "a taken port", damage: "systemd-run -q --unit=squatter -- perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => 80, Listen => 1) or die; sleep 600'; until ss -Hltn | grep -q :80; do sleep 0.05; done", repair: "systemctl stop squatter", code: 2, says: []string{"port 80", "perl", "hint:"}},
-	{name: "a full disk", damage: "mount -t tmpfs -o size=64m tmpfs /var/www || (mkdir /var/www && false); mkdir -p /var/lib/rocca", code: 0},
 	{name: "apt in use", damage: "echo 'DPkg::Lock::Timeout \"1\";' >/etc/apt/apt.conf.d/99patience; systemd-run -q --unit=holder -- perl -MFcntl -e 'open my $f, \">>\", \"/var/lib/dpkg/lock-frontend\"; fcntl($f, F_SETLK, pack(\"s s l! l! i x4\", F_WRLCK, 0, 0, 0, 0)) or die; sleep 600'; sleep 0.3",
 		repair: "systemctl stop holder; rm /etc/apt/apt.conf.d/99patience", code: 5, says: []string{"locked", "perl", "hint:", "taken back"}},
 	{name: "a package that cannot be had", damage: "mv /var/cache/apt/archives /var/cache/apt/archives.away; mkdir -p /var/cache/apt/archives/partial", repair: "rm -r /var/cache/apt/archives; mv /var/cache/apt/archives.away /var/cache/apt/archives", code: 5, says: []string{"apt-get", "mirror", "hint:", "taken back"}},
@@ -48,9 +44,6 @@ func TestFailures(t *testing.T) {
 		same(t, "a rocca up that failed leaves something", state, m.systemState(t))
 	}
 	for _, f := range failures {
-		if f.code == 0 {
-			continue
-		}
 		t.Run(f.name, func(t *testing.T) {
 			if f.damage != "" {
 				m.run(t, "sh", "-c", f.damage)
@@ -97,7 +90,7 @@ func TestFailures(t *testing.T) {
 	})
 	unchanged(t)
 	t.Run("interrupted", func(t *testing.T) {
-		got, at := m.signalled(t, syscall.SIGINT, func(e event) bool { return e.Kind == "wait" && strings.HasPrefix(e.Text, "Unpacking mariadb-server") },
+		got, at := m.signalled(t, syscall.SIGINT, func(e event) bool { return e.Kind == "wait" && strings.HasPrefix(e.Text, "Unpacking ") },
 			append([]string{"rocca", "up", "--yes"}, m.release...)...)
 		if at == nil || got.code != 5 || !strings.Contains(got.stderr, "taken back") {
 			t.Errorf("exit %d\n%s%s", got.code, tailOf(got.stdout), got.stderr)
@@ -214,7 +207,3 @@ func (m *machine) noDatabase(t *testing.T) {
 	m.up(t)
 	m.answers(t)
 }
-
-var _ = exec.Command
-var _ = context.Background
-var _ = os.Stat

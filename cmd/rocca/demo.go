@@ -76,7 +76,7 @@ func newDemoUp() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&options.Name, "name", "demo", "name of the server")
+	flags.StringVar(&options.Name, "name", "", "name of the server (default: demo, or demo-2 and so on)")
 	flags.StringVar(&options.Debian, "debian", "12", "Debian release: 12 or 13")
 	flags.StringVar(&options.Release, "release", "", "Matomo: path of an archive or directory, URL, or version (default: the newest known, or a stand-in without a network)")
 	flags.BoolVar(&options.AcceptUnsigned, "accept-unsigned", false, "take a release without a signature")

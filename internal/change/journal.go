@@ -186,7 +186,6 @@ type Run struct {
 	file    *os.File
 	seq     int
 	blobs   int
-	step    string
 
 	// onPoint is called at every point where a kill would leave something
 	// half done. Tests set it.

@@ -39,7 +39,7 @@ func TestOwnConfigurationWins(t *testing.T) {
 			}
 		})
 	}
-	if _, err := guestConfig(Options{Config: []byte("- a list")}); err == nil {
+	if _, err := guestConfig(Options{Config: []byte("- a list")}, 8443); err == nil {
 		t.Error("a list is taken for a configuration")
 	}
 }
@@ -56,7 +56,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 	got, err := Options{}.withDefaults()
-	if err != nil || got.Name != "demo" || got.Debian != "12" || got.Binary == "" || len(got.Packages) == 0 {
+	if err != nil || !strings.HasPrefix(got.Name, "demo") || got.Debian != "12" || got.Binary == "" || len(got.Packages) == 0 {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

@@ -25,7 +25,7 @@ import (
 
 // Options say what server Up makes.
 type Options struct {
-	Name   string // "demo" when empty
+	Name   string // when empty: "demo", or "demo-2" and so on when that is there
 	Debian string // "12" or "13"; "12" when empty
 
 	Bare bool   // only the booted Debian, with packages downloaded and nothing installed
@@ -96,7 +96,7 @@ func Up(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err = create(ctx, o, say)
+	s, err = create(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func Up(ctx context.Context, o Options) (*Server, error) {
 
 func (o Options) withDefaults() (Options, error) {
 	if o.Name == "" {
-		o.Name = "demo"
+		o.Name = freeName()
 	}
 	if o.Debian == "" {
 		o.Debian = "12"
@@ -138,9 +138,20 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+// freeName is a name that no server has.
+func freeName() string {
+	name := "demo"
+	for i := 2; ; i++ {
+		if _, err := os.Lstat(filepath.Join(stateDir, name)); errors.Is(err, fs.ErrNotExist) {
+			return name
+		}
+		name = fmt.Sprintf("demo-%d", i)
+	}
+}
+
 func needRoot() error {
 	if os.Geteuid() != 0 {
-		return errors.New("work on demo servers: only root can make and boot them\nhint: sudo rocca demo ...")
+		return errors.New("work on demo servers: only root can make and boot them\nhint: sudo rocca demo up")
 	}
 	return nil
 }
@@ -169,7 +180,7 @@ func (s *Server) again(ctx context.Context, o Options, say func(string, ...any))
 }
 
 // create reserves the name and the port.
-func create(ctx context.Context, o Options, say func(string, ...any)) (*Server, error) {
+func create(ctx context.Context, o Options) (*Server, error) {
 	if err := needSpace(stateDir, 3<<30); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -27,7 +28,7 @@ func unpack(t *testing.T, archive []byte) (map[string][]byte, []*tar.Header) {
 	files, headers := map[string][]byte{}, []*tar.Header{}
 	for reader := tar.NewReader(plain); ; {
 		header, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return files, headers
 		}
 		if err != nil {

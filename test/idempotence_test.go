@@ -335,12 +335,16 @@ type event struct {
 func (m *machine) signalled(t *testing.T, signal syscall.Signal, when func(event) bool, argv ...string) (outcome, *event) {
 	t.Helper()
 	var at *event
+	pid := 0
 	w := lines(func(line []byte) {
 		var e event
-		if at != nil || json.Unmarshal(line, &e) != nil || !when(e) {
+		if at != nil || json.Unmarshal(line, &e) != nil {
 			return
 		}
-		if pid := m.process(t); pid != 0 {
+		if pid == 0 {
+			pid = m.process(t) // beforehand: to look takes longer than a step
+		}
+		if pid != 0 && when(e) {
 			at = &e
 			if err := syscall.Kill(pid, signal); err != nil {
 				t.Error(err)

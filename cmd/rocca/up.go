@@ -140,10 +140,14 @@ func (u *up) unfinished() (*change.RunInfo, error) {
 }
 
 func (u *up) begin(unfinished *change.RunInfo) (*change.Run, error) {
-	if unfinished != nil {
-		return u.journal.Resume(unfinished.ID)
+	if unfinished == nil {
+		return u.journal.Begin("up")
 	}
-	return u.journal.Begin("up")
+	run, err := u.journal.Resume(unfinished.ID)
+	if err != nil {
+		return nil, err
+	}
+	return run, run.Tidy()
 }
 
 // agree shows the plan and asks.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -172,13 +173,31 @@ func saltOf(configuration facts.Path) string {
 	return salt
 }
 
+// headlessUnit is what the installation script runs as.
+const headlessUnit = "rocca-headless.service"
+
+// stopHeadless ends the script that a killed rocca left running: it would work
+// on the same tables.
+func stopHeadless(ctx context.Context) error {
+	_, err := run.Do(ctx, run.Command{Argv: []string{"systemctl", "stop", headlessUnit}})
+	const notLoaded = 5 // see systemctl(1)
+	var failed *run.Error
+	if errors.As(err, &failed) && failed.ExitCode == notLoaded {
+		return nil
+	}
+	return err
+}
+
 // headless runs the installation script in a sandbox of its own.
 func (b *blueprint) headless(ctx context.Context, r headless.Request) (headless.Answer, error) {
 	request, err := r.Encode()
 	if err != nil {
 		return headless.Answer{}, err
 	}
-	argv := []string{"systemd-run", "--quiet", "--pipe", "--wait", "--collect"}
+	if err := stopHeadless(ctx); err != nil {
+		return headless.Answer{}, err
+	}
+	argv := []string{"systemd-run", "--unit=" + headlessUnit, "--quiet", "--pipe", "--wait", "--collect"}
 	for _, property := range b.headlessSandbox() {
 		argv = append(argv, "-p", property)
 	}

@@ -127,7 +127,7 @@ func TestTreeRefusesHostileNames(t *testing.T) {
 func TestUnusualPathsAreRefused(t *testing.T) {
 	p := newPlace(t)
 	must(t, unix.Mkfifo(p.tree+"/pipe", 0o644))
-	before := names(t, p.tree)
+	before := entriesOf(t, p.tree)
 	_, run := begin(t, p)
 	defer run.Close()
 	w := &Writer{run: run}
@@ -145,12 +145,12 @@ func TestUnusualPathsAreRefused(t *testing.T) {
 	if err := w.WriteFile(p.tree+"/new", nil, Attr{"no-such-user", "root", 0o644}); err == nil {
 		t.Error("a file of nobody is made")
 	}
-	if got := names(t, p.tree); strings.Join(got, " ") != strings.Join(before, " ") {
+	if got := entriesOf(t, p.tree); strings.Join(got, " ") != strings.Join(before, " ") {
 		t.Errorf("names are %q, were %q", got, before)
 	}
 }
 
-func names(t *testing.T, directory string) []string {
+func entriesOf(t *testing.T, directory string) []string {
 	t.Helper()
 	var found []string
 	entries, err := os.ReadDir(directory)
@@ -194,6 +194,36 @@ func TestFullDisk(t *testing.T) {
 	must(t, run.Close())
 	// Already before undo, nothing half-written is in the way of others.
 	sameTree(t, "after writes failed", before, state(t, p.tree))
+	if result := undoAll(t, p, UndoOptions{}); result != Undone {
+		t.Errorf("result %q", result)
+	}
+	sameTree(t, "after undo", before, state(t, p.tree))
+}
+
+// TestReadOnlyFileSystem: where nothing could be written, nothing is to be
+// taken back.
+func TestReadOnlyFileSystem(t *testing.T) {
+	p := newPlace(t)
+	disk := p.tree + "/full"
+	smallDisk(t, disk)
+	must(t, os.WriteFile(disk+"/conf", []byte("old\n"), 0o640))
+	must(t, unix.Mount("", disk, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	before := state(t, p.tree)
+	_, run := begin(t, p)
+	w := &Writer{run: run}
+	for what, err := range map[string]error{
+		"change":    w.WriteFile(disk+"/conf", []byte("new\n"), Root(0o644)),
+		"new file":  w.WriteFile(disk+"/new", []byte("new\n"), Root(0o644)),
+		"directory": w.MakeDir(disk+"/dir", Root(0o755), Foreign),
+		"link":      w.Symlink(disk+"/link", "x"),
+		"removal":   w.Remove(disk + "/conf"),
+		"tree":      w.Tree(disk+"/code", func(add AddFile) error { return add("file", 0o644, strings.NewReader("x")) }),
+	} {
+		if !errors.Is(err, unix.EROFS) {
+			t.Errorf("%s on a read-only file system: %v", what, err)
+		}
+	}
+	must(t, run.Close())
 	if result := undoAll(t, p, UndoOptions{}); result != Undone {
 		t.Errorf("result %q", result)
 	}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -59,6 +60,12 @@ func parent(path string) (fd int, name string, err error) {
 		return -1, "", fmt.Errorf("open directory %s: %w", directory, err)
 	}
 	return fd, name, nil
+}
+
+// same tells whether two states of a path differ in nothing that undo restores.
+func (n inode) same(other inode) bool {
+	n.Blob, other.Blob = "", ""
+	return reflect.DeepEqual(n, other)
 }
 
 // look reads the state of a path. The content of a file goes to keep, when set.
@@ -333,7 +340,11 @@ func clear(path string) error {
 	if err != nil {
 		return err
 	}
-	unix.Close(fd)
+	defer unix.Close(fd)
+	var stat unix.Stat_t
+	if err := unix.Fstatat(fd, name, &stat, unix.AT_SYMLINK_NOFOLLOW); errors.Is(err, unix.ENOENT) {
+		return nil // also on a file system that is read-only
+	}
 	// os.Root keeps every step of the walk below the parent, links included.
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {

@@ -253,6 +253,24 @@ func (j *Journal) open(id int) (*Run, error) {
 	return run, nil
 }
 
+// Tidy removes what a kill left of files that were being written. Going back
+// does it for itself; a run that is gone on with needs it.
+func (r *Run) Tidy() error {
+	_, entries, err := r.journal.read(r.ID)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Op.Temporary == "" || e.After != nil || e.Undone {
+			continue
+		}
+		if err := clear(filepath.Join(filepath.Dir(e.Op.Name), e.Op.Temporary)); err != nil {
+			return fmt.Errorf("tidy up after run %d was interrupted: %w", r.ID, err)
+		}
+	}
+	return nil
+}
+
 // dropTornLine cuts off a last line without its end: the machine went down
 // while it was written, so the change it announces was never begun.
 func dropTornLine(path string) error {

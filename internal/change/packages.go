@@ -79,19 +79,7 @@ func (w *Writer) Install(ctx context.Context, packages []string) error {
 	if err != nil {
 		return err
 	}
-	before, err := recordSystem()
-	if err != nil {
-		return err
-	}
-	encoded, err := json.Marshal(before)
-	if err != nil {
-		return fmt.Errorf("record the system before packages: %w", err)
-	}
-	blob, err := w.run.keep(encoded)
-	if err != nil {
-		return err
-	}
-	seq, err := w.begin(op{Kind: packagesOp, Name: strings.Join(packages, " "), Packages: all, System: blob})
+	seq, all, before, err := w.beginInstall(packages, all)
 	if err != nil {
 		return err
 	}
@@ -103,6 +91,37 @@ func (w *Writer) Install(ctx context.Context, packages []string) error {
 		return err
 	}
 	return w.done(seq, &after{Residue: &left})
+}
+
+// beginInstall records the system before packages are installed. An
+// installation of this step that was cut short is gone on with: what the system
+// was before it cannot be seen any more.
+func (w *Writer) beginInstall(packages, all []string) (int, []string, system, error) {
+	_, entries, err := w.run.journal.read(w.run.ID)
+	if err != nil {
+		return 0, nil, system{}, err
+	}
+	for _, e := range entries {
+		same := e.Op.Kind == packagesOp && e.Step == w.step && e.After == nil && !e.Undone
+		if same && !slices.ContainsFunc(all, func(name string) bool { return !slices.Contains(e.Op.Packages, name) }) {
+			before, err := w.run.system(e.Op.System)
+			return e.Seq, e.Op.Packages, before, err
+		}
+	}
+	before, err := recordSystem()
+	if err != nil {
+		return 0, nil, before, err
+	}
+	encoded, err := json.Marshal(before)
+	if err != nil {
+		return 0, nil, before, fmt.Errorf("record the system before packages: %w", err)
+	}
+	blob, err := w.run.keep(encoded)
+	if err != nil {
+		return 0, nil, before, err
+	}
+	seq, err := w.begin(op{Kind: packagesOp, Name: strings.Join(packages, " "), Packages: all, System: blob})
+	return seq, all, before, err
 }
 
 // repairPackages finishes what an interrupted dpkg began: an earlier run's, or
@@ -380,9 +399,8 @@ func listing() ([]string, error) {
 }
 
 // residue compares the machine now with what it was before packages were
-// installed. What others did meanwhile is not residue: a path counts when it
-// lies in a register or in a new directory of the packages, an account when
-// their maintainer scripts name it.
+// installed. What others did meanwhile is not residue, see brought; an account
+// counts when the maintainer scripts name it.
 func (s system) residue(packages []string) (residue, error) {
 	now, err := recordSystem()
 	if err != nil {
@@ -408,7 +426,7 @@ func (s system) residue(packages []string) (residue, error) {
 		if owned[path] && (strings.HasPrefix(path, "/usr/") || !isDir(path)) {
 			continue // dpkg removes it
 		}
-		if slices.Contains(opaque, path) || s.within(path, owned) {
+		if s.brought(path, owned, scripts) {
 			left.Paths = append(left.Paths, path)
 		}
 	}
@@ -420,18 +438,37 @@ func (s system) residue(packages []string) (residue, error) {
 	return left, nil
 }
 
-// within tells whether a path lies in a register, or is or lies in a directory
-// that the packages brought.
-func (s system) within(path string, owned map[string]bool) bool {
+// brought tells whether a path that is new since s is of the packages: it lies
+// in a register, or it or a new directory that it lies in is listed by them or
+// named in their scripts.
+func (s system) brought(path string, owned map[string]bool, scripts []byte) bool {
+	if names(scripts, path, "/") {
+		return true // made on the way to one that is named
+	}
 	for top := path; top != "/"; top = filepath.Dir(top) {
 		if slices.Contains(registers, top) {
 			return true
 		}
-		if _, before := slices.BinarySearch(s.Listing, top); !before && owned[top] {
+		if _, before := slices.BinarySearch(s.Listing, top); !before && (owned[top] || names(scripts, top, "")) {
 			return true
 		}
 	}
 	return false
+}
+
+// names tells whether a shell script has a path in it, whole, or followed by
+// one of the characters in also.
+func names(script []byte, path, also string) bool {
+	for rest := script; ; {
+		at := bytes.Index(rest, []byte(path))
+		if at < 0 {
+			return false
+		}
+		rest = rest[at+len(path):]
+		if len(rest) == 0 || strings.ContainsRune(" \t\n\"';)&|:,]}"+also, rune(rest[0])) {
+			return true
+		}
+	}
 }
 
 func isDir(path string) bool {

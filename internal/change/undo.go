@@ -205,6 +205,9 @@ func (u *undo) reversePath(e entry) error {
 	if err != nil {
 		return err
 	}
+	if now.same(before) {
+		return nil // it came to nothing, as where nothing can be written
+	}
 	if e.After != nil && now.Type == file && e.Op.Content == Foreign && now.SHA256 != e.After.SHA256 && now.SHA256 != before.SHA256 {
 		if err := u.keepForeign(path); err != nil {
 			return err
@@ -295,9 +298,9 @@ func (u *undo) reverseAccount(ctx context.Context, e entry, program, list string
 	return u.restoreAccountFiles(e.Op.System)
 }
 
-func (u *undo) system(blob string) (system, error) {
+func (r *Run) system(blob string) (system, error) {
 	var s system
-	encoded, err := u.Run.kept(blob)
+	encoded, err := r.kept(blob)
 	if err != nil {
 		return s, err
 	}
@@ -458,10 +461,12 @@ func (u *undo) restoreEtcFiles(before system, left residue) error {
 		if err != nil {
 			return err
 		}
-		if now.SHA256 == old.Inode.SHA256 {
+		if now.SHA256 == old.Inode.SHA256 && now.Mtime == old.Inode.Mtime {
 			continue
 		}
-		if (touched && now.SHA256 == changed) || now.Type == absent && touched || slices.Contains(accountFiles, path) && strings.HasSuffix(path, "-") {
+		// Written again as it was, such as the list of users: only its time differs.
+		again := now.SHA256 == old.Inode.SHA256 && now.Mode == old.Inode.Mode && now.UID == old.Inode.UID && now.GID == old.Inode.GID
+		if again || touched && (now.SHA256 == changed || now.Type == absent) || slices.Contains(accountFiles, path) && strings.HasSuffix(path, "-") {
 			if err := u.restoreEtc(path, old); err != nil {
 				return err
 			}

@@ -107,7 +107,7 @@ type Unit struct {
 	Loaded       bool      `json:"loaded"`  // there is such a unit
 	Masked       bool      `json:"masked"`  //
 	Enabled      bool      `json:"enabled"` // UnitFileState is enabled or static
-	Active       bool      `json:"active"`  // ActiveState is active, activating or reloading
+	Active       bool      `json:"active"`  // ActiveState is active or reloading: one that is still starting is not
 	Failed       bool      `json:"failed"`
 	NeedsReload  bool      `json:"needs_reload"` // the file on disk is newer than what systemd knows
 	StateChanged time.Time `json:"state_changed"`

@@ -38,7 +38,7 @@ func units(ctx context.Context, wanted []string) (map[string]facts.Unit, error) 
 			unit.Enabled = true
 		}
 		switch text(properties, "ActiveState") {
-		case "active", "activating", "reloading":
+		case "active", "reloading":
 			unit.Active = true
 		case "failed":
 			unit.Failed = true

@@ -72,6 +72,7 @@ var drifts = []struct {
 	{"the link to the release", "ln -sfn /tmp /var/www/matomo/www", []string{"link /var/www/matomo/www", "unit nginx.service"}},
 	{"a compressed script", "echo x >/var/www/matomo/scripts/matomo.js.gz", []string{"pre-compressed tracker scripts"}},
 	{"a grant too many", "mariadb -e \"GRANT FILE ON *.* TO 'matomo-tracker'@'localhost'\"", []string{"database account matomo-tracker@localhost"}},
+	{"every grant", "mariadb -e \"GRANT ALL PRIVILEGES ON *.* TO 'matomo'@'localhost' WITH GRANT OPTION\"", []string{"database account matomo@localhost"}},
 	{"a grant too few", "mariadb -e 'REVOKE INSERT ON matomo.matomo_log_visit FROM `matomo-tracker`@localhost'", []string{"database account matomo-tracker@localhost"}},
 	{"an account dropped", "mariadb -e 'DROP USER matomo@localhost'", []string{"database account matomo@localhost"}},
 	{"an account with a password", "mariadb -e \"ALTER USER matomo@localhost IDENTIFIED BY 'guess'\"", []string{"database account matomo@localhost"}},

@@ -48,7 +48,7 @@ func (m *machine) undoWithData(t *testing.T, bare, state map[string]string) {
 	if got := m.query(t, "SELECT COUNT(*) FROM matomo_log_visit"); got != visits {
 		t.Errorf("%s visits, were %s", got, visits)
 	}
-	for _, gone := range []string{"/var/www/matomo", "/etc/rocca/php", "/etc/systemd/system/rocca-php@.service", "/usr/sbin/nginx", "/var/lib/matomo-admin"} {
+	for _, gone := range []string{"/var/www/matomo", "/etc/rocca/php", "/etc/systemd/system/rocca-php@.service", "/etc/php", "/var/lib/matomo-admin"} {
 		if _, err := os.Lstat(m.Root() + gone); err == nil {
 			t.Errorf("%s is still there", gone)
 		}

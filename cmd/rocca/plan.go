@@ -40,12 +40,12 @@ Exit status: 0 nothing to do, 1 changes pending, 2 it could not be planned.`,
 }
 
 func (s *session) plan(cmd *cobra.Command) ([]change.Planned, error) {
-	in, seen, err := s.input(cmd.Context())
+	in, err := s.input(cmd.Context())
 	if err != nil {
 		return nil, err
 	}
-	for _, problem := range blueprint.Preflight(in, seen) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: rocca up would refuse: %v\n", problem)
+	if err := s.preflight(cmd.Context(), in); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: rocca up would refuse: %v\n", err)
 	}
 	steps, _, err := blueprint.Steps(in)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -153,14 +154,14 @@ func takeLock() (*os.File, error) {
 }
 
 // input gathers what the blueprint is derived from.
-func (s *session) input(ctx context.Context) (blueprint.Input, facts.Server, error) {
+func (s *session) input(ctx context.Context) (blueprint.Input, error) {
 	in := blueprint.Input{Config: s.config}
-	seen, err := s.server.Observe(ctx, facts.Query{Schemas: true, Listeners: true})
+	seen, err := s.server.Observe(ctx, facts.Query{Schemas: true})
 	if err != nil {
-		return in, seen, err
+		return in, err
 	}
 	if in.Debian, err = strconv.Atoi(seen.OS.Version); err != nil || (in.Debian != 12 && in.Debian != 13) {
-		return in, seen, fmt.Errorf("set up this server: it runs Debian %s\nhint: rocca runs on Debian 12 and 13", seen.OS.Version)
+		return in, fmt.Errorf("set up this server: it runs Debian %s\nhint: rocca runs on Debian 12 and 13", seen.OS.Version)
 	}
 	in.PHP = s.config.PHP
 	if in.PHP == "" {
@@ -171,11 +172,29 @@ func (s *session) input(ctx context.Context) (blueprint.Input, facts.Server, err
 	}
 	if s.config.Database.Remote() {
 		if err := s.remoteDatabase(ctx, &in, seen.Database); err != nil {
-			return in, seen, err
+			return in, err
 		}
 	}
+	if in.Installed, err = s.installed(); err != nil {
+		return in, err
+	}
 	in.Version, in.Release, err = s.chooseRelease(ctx)
-	return in, seen, err
+	return in, err
+}
+
+// installed tells whether any run of rocca still stands on this server.
+func (s *session) installed() (bool, error) {
+	runs, err := s.journal.Runs()
+	return slices.ContainsFunc(runs, change.RunInfo.Standing), err
+}
+
+// preflight tells what speaks against changing this server.
+func (s *session) preflight(ctx context.Context, in blueprint.Input) error {
+	seen, err := s.server.Observe(ctx, blueprint.PreflightLooks(in))
+	if err != nil {
+		return err
+	}
+	return errors.Join(blueprint.Preflight(in, seen)...)
 }
 
 // chooseRelease says which version of Matomo belongs on this server, and how

@@ -72,7 +72,7 @@ func (u *up) run(ctx context.Context) error {
 	if unfinished != nil {
 		tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("run %d was interrupted after %d changes; this run goes on with it (to go back instead: rocca undo)", unfinished.ID, unfinished.Changes)})
 	}
-	in, seen, err := u.input(ctx)
+	in, err := u.input(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func (u *up) run(ctx context.Context) error {
 	if len(planned) == 0 && unfinished == nil {
 		return u.card(end, layout, login, 0, nil)
 	}
-	if problems := blueprint.Preflight(in, seen); len(problems) > 0 {
-		return errors.Join(problems...)
+	if err := u.preflight(ctx, in); err != nil {
+		return err
 	}
 	if err := u.agree(end, planned); err != nil {
 		return err

@@ -28,16 +28,19 @@ const passwordLength = 24
 // listens that could show an installer, and the configuration that it leaves
 // has the installer closed.
 func (b *blueprint) application() []change.Step {
-	return []change.Step{
+	steps := []change.Step{
 		install{b},
 		b.account(UIUser, b.uiGrants()),
 		b.account(TrackerUser, b.trackerGrants()),
+	}
+	steps = append(steps, b.trackerOptions()...)
+	return append(steps,
 		configFile{b, b.Layout.State, UIUser},
 		configFile{b, b.Layout.Tracker, TrackerUser},
 		step.File{Path: path.Join(b.Layout.State, "config/config.php"), Content: b.overrides(), Attr: change.Attr{Owner: "root", Group: UIUser, Mode: 0o640}},
 		step.File{Path: path.Join(b.Layout.Tracker, "config/config.php"), Content: b.overrides(), Attr: change.Attr{Owner: "root", Group: TrackerUser, Mode: 0o640}},
 		newPassword{b},
-	}
+	)
 }
 
 // overrides lets Matomo find the location database outside of the release.
@@ -282,17 +285,33 @@ func (c configFile) Plan(s facts.Server) (change.Proposal, error) {
 	return proposal, nil
 }
 
-// changedSettings shows the settings that would change, salt and passwords hidden.
+// changedSettings shows the settings that would have another value, which are
+// only such as rocca decides: how the owner's own are written is nobody's news.
 func changedSettings(before, after []byte) string {
+	old, err := ini.Parse(before)
+	if err != nil {
+		return ""
+	}
+	wanted, err := ini.Parse(after)
+	if err != nil {
+		return ""
+	}
 	var lines []string
-	old := strings.Split(string(before), "\n")
-	for _, line := range strings.Split(string(after), "\n") {
-		if !slices.Contains(old, line) && line != "" {
-			key, _, _ := strings.Cut(line, " =")
-			if key == "salt" || strings.Contains(key, "password") && !strings.Contains(key, "algorithm") {
-				line = key + " = " + secret.New("").String()
+	for _, section := range wanted.Sections {
+		for _, setting := range section.Settings {
+			value, _ := wanted.Get(section.Name, setting.Key)
+			was, _ := old.Get(section.Name, setting.Key)
+			list, wasList := wanted.List(section.Name, setting.Key), old.List(section.Name, setting.Key)
+			if value == was && slices.Equal(list, wasList) {
+				continue
 			}
-			lines = append(lines, "+"+line)
+			if len(list) > 0 {
+				value = strings.Join(list, ", ")
+			}
+			if setting.Key == "salt" || setting.Key == "password" {
+				value = secret.New(value).String()
+			}
+			lines = append(lines, fmt.Sprintf("+[%s] %s = %s", section.Name, setting.Key, value))
 		}
 	}
 	return strings.Join(lines, "\n")

@@ -9,6 +9,7 @@ package blueprint
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 
 	"rocca/internal/change"
@@ -37,6 +38,10 @@ type Input struct {
 
 	// Remote is what was found out about a database server on another machine.
 	Remote Remote
+
+	// Installed tells that rocca was at work on this server before: what it
+	// finds there under its names is its own.
+	Installed bool
 
 	// ForeignSchemas tells that the local database server serves others, who
 	// may reach it by TCP.
@@ -91,8 +96,7 @@ func (b *blueprint) packages() []change.Step {
 		steps = append(steps, step.Packages{Title: "database server", Packages: []string{"mariadb-server"}})
 	}
 	steps = append(steps, step.Packages{Title: "front and PHP", Packages: Packages(b.Config.Front, b.PHP, b.Debian)})
-	// The stock pool of Debian runs as www-data, which the front runs as too.
-	return append(steps, step.Unit{Unit: "php" + b.PHP + "-fpm.service", State: step.Off})
+	return append(steps, step.Unit{Unit: stockPool(b.Input), State: step.Off})
 }
 
 // Packages lists the Debian packages of a front with a branch of PHP, without
@@ -108,9 +112,41 @@ func Packages(server, php string, debian int) []string {
 	return packages
 }
 
-// Preflight tells what would make the steps fail, before anything is changed.
+// PreflightLooks says what Preflight must see.
+func PreflightLooks(in Input) facts.Query {
+	return facts.Query{
+		Listeners: true, Units: []string{stockPool(in)},
+		Paths: slices.Concat(ancestors(in.Config.Base), ancestors(in.Config.State)),
+	}
+}
+
+// stockPool is Debian's own PHP-FPM. It runs as www-data, which the front runs
+// as too, and has to be off.
+func stockPool(in Input) string { return "php" + in.PHP + "-fpm.service" }
+
+// ancestors lists the directories above a path, but not the root.
+func ancestors(name string) []string {
+	var above []string
+	for dir := path.Dir(name); dir != "/"; dir = path.Dir(dir) {
+		above = append(above, dir)
+	}
+	return above
+}
+
+// Preflight tells what would make the steps fail, or take from others what they
+// use, before anything is changed.
 func Preflight(in Input, s facts.Server) []error {
 	var problems []error
+	for _, dir := range slices.Concat(ancestors(in.Config.Base), ancestors(in.Config.State)) {
+		// Whoever may write to a directory above can put another in the place of
+		// what is in it.
+		if now := s.Paths[dir]; now.Exists() && (now.Owner != "root" || now.Mode&0o022 != 0 || len(now.Xattrs) > 0) {
+			problems = append(problems, fmt.Errorf("%s (%s:%s %04o) lies above Matomo's files, and others than root may write to it\nhint: chown root: %s && chmod go-w %[1]s, or choose another place (base:, state:)", dir, now.Owner, now.Group, uint32(now.Mode), dir))
+		}
+	}
+	if !in.Installed && s.Units[stockPool(in)].Active {
+		problems = append(problems, fmt.Errorf("%s runs, and rocca would stop it: what it serves may be in use, as the same user as the front\nhint: give its applications pools of their own (apps: in the configuration), then: systemctl disable --now %[1]s", stockPool(in)))
+	}
 	if s.FreeBytes < 1<<30 {
 		problems = append(problems, fmt.Errorf("the disk has %d MiB free below /var, and a server needs 1024\nhint: df -h /var", s.FreeBytes>>20))
 	}

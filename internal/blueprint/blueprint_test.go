@@ -141,7 +141,7 @@ func TestConfigurationOfTheOwnerStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff("+force_ssl = 1\n+enable_installer = 0", p.Diff, cmp.Transformer("lines", sortedLines)); diff != "" {
+	if diff := cmp.Diff("+[General] force_ssl = 1\n+[General] enable_installer = 0", p.Diff, cmp.Transformer("lines", sortedLines)); diff != "" {
 		t.Error(diff)
 	}
 	wanted, err := pool.want(facts.Path{Content: content})
@@ -183,7 +183,7 @@ func TestSecretsDoNotShowInChangedSettings(t *testing.T) {
 	before := "; <?php exit; ?>\n[database]\npassword = \"old\"\n[General]\nsalt = \"aa\"\n"
 	after := strings.NewReplacer("old", "new-secret", `"aa"`, `"bb"`).Replace(before) + "password_hash_algorithm = \"argon2id\"\n"
 	got := changedSettings([]byte(before), []byte(after))
-	want := "+password = [redacted]\n+salt = [redacted]\n+password_hash_algorithm = \"argon2id\""
+	want := "+[database] password = [redacted]\n+[General] salt = [redacted]\n+[General] password_hash_algorithm = argon2id"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

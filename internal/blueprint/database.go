@@ -119,7 +119,7 @@ func DecodePasswords(text []byte) map[string]secret.Secret {
 func (b *blueprint) databaseConf() []byte {
 	network := "# No TCP: whoever asks is known by the Unix user that it runs as.\nskip-networking\n"
 	if b.ForeignSchemas {
-		network = "# TCP stays open on the loopback address: this server has schemas of others,\n# who may connect that way.\nbind-address = 127.0.0.1\n"
+		network = "# TCP stays as it is: this server has schemas of others, who may connect so.\n"
 	}
 	return fmt.Appendf(nil, `# Written by rocca.
 [mariadbd]
@@ -187,4 +187,30 @@ func (b *blueprint) trackerGrants() []string {
 	}
 	slices.Sort(grants)
 	return grants
+}
+
+// trackerOptionNames are the options that recording a visit writes. The table
+// also holds what resets a password and what the scheduler runs.
+const trackerOptionNames = "^(fingerprint_salt_|report_to_invalidate_|SitesManagerHadTrafficInPast_|JsTrackerInstallCheck_|useridsalt$|lastTrackerCronRun$)"
+
+// trackerOptions keep the tracker's account from writing other options, which a
+// grant on the table cannot.
+func (b *blueprint) trackerOptions() []change.Step {
+	if b.Config.Database.Remote() {
+		return nil // a managed server lets nobody make triggers
+	}
+	refuse := func(row string) string {
+		return "IF SUBSTRING_INDEX(USER(), '@', 1) = " + mariadb.Quote(TrackerUser) + " AND " + row + ".option_name NOT REGEXP " + mariadb.Quote(trackerOptionNames) +
+			" THEN SIGNAL SQLSTATE '42000' SET MESSAGE_TEXT = 'the tracker may not write this option'; END IF"
+	}
+	trigger := func(event, body string) step.Trigger {
+		return step.Trigger{
+			Schema: b.Config.Database.Name, Table: b.Config.Database.Prefix + "option", Event: "BEFORE " + event,
+			Trigger: "rocca_tracker_option_" + strings.ToLower(event), Body: body, Why: "the tracker cannot write what resets a password",
+		}
+	}
+	return []change.Step{
+		trigger("INSERT", refuse("NEW")),
+		trigger("UPDATE", "BEGIN "+refuse("OLD")+"; "+refuse("NEW")+"; END"),
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"rocca/internal/change"
 	"rocca/internal/change/step"
 	"rocca/internal/config"
+	"rocca/internal/facts"
 	"rocca/internal/front"
 )
 
@@ -26,6 +27,7 @@ type Layout struct {
 	State    string // /var/lib/matomo: config, tmp, user, geoip
 	Tracker  string // /var/lib/matomo-tracker: config, tmp
 	Admin    string // /var/lib/matomo-admin: config, tmp
+	Cron     string // /var/lib/matomo-cron: the tmp of the timers
 	Record   string // what was verified of the release, by rocca
 	FirstLog string // there while the first password has not been shown
 }
@@ -51,6 +53,7 @@ func NewLayout(c config.Config, version string) Layout {
 		State:    c.State,
 		Tracker:  c.State + "-tracker",
 		Admin:    c.State + "-admin",
+		Cron:     c.State + "-cron",
 		Record:   path.Join(releases, version+".json"),
 		FirstLog: path.Join(stateOwn, "first-login-not-shown"),
 	}
@@ -83,8 +86,10 @@ func (b *blueprint) directories() []change.Step {
 		step.Dir{Path: lib, Attr: change.Root(0o755)},
 		step.Dir{Path: releases, Attr: change.Root(0o700)},
 	}
-	if path.Dir(l.Base) == "/var/www" {
-		steps = append(steps, step.Dir{Path: "/var/www", Attr: change.Root(0o755)})
+	// Base may have parents of others, which stay as they are: Preflight refuses
+	// those that anybody but root may write to.
+	if parent := path.Dir(l.Base); parent == "/var/www" {
+		steps = append(steps, missingDir{step.Dir{Path: parent, Attr: change.Root(0o755)}})
 	}
 	return append(steps,
 		step.Dir{Path: l.Base, Attr: change.Root(0o755)},
@@ -97,6 +102,10 @@ func (b *blueprint) directories() []change.Step {
 		step.Dir{Path: l.Tracker, Attr: change.Root(0o755)},
 		step.Dir{Path: path.Join(l.Tracker, "config"), Attr: readBy(TrackerUser)},
 		step.Dir{Path: path.Join(l.Tracker, "tmp"), Attr: own(TrackerUser, 0o700), Content: change.Cache},
+		// The timers run as the UI's user and may start programs: what the UI's
+		// pool writes must not be what they include.
+		step.Dir{Path: l.Cron, Attr: readBy(UIUser)},
+		step.Dir{Path: path.Join(l.Cron, "tmp"), Attr: own(UIUser, 0o700), Content: change.Cache},
 		step.Dir{Path: l.Admin, Attr: change.Attr{Owner: "root", Group: AdminUser, Mode: 0o750}},
 		step.Dir{Path: path.Join(l.Admin, "config"), Attr: own(AdminUser, 0o700), Content: change.Cache},
 		step.Dir{Path: path.Join(l.Admin, "tmp"), Attr: own(AdminUser, 0o700), Content: change.Cache},
@@ -121,4 +130,16 @@ func (b *blueprint) site() front.Site {
 		site.Apps = append(site.Apps, front.App{Name: app.Name, Domain: app.Domain, Docroot: app.Docroot, Socket: Socket(app.Name)})
 	}
 	return site
+}
+
+// missingDir makes a directory when there is none, and leaves one that is there
+// as it is.
+type missingDir struct{ step.Dir }
+
+// Plan implements change.Step.
+func (d missingDir) Plan(s facts.Server) (change.Proposal, error) {
+	if s.Paths[d.Path].Type == facts.Dir {
+		return change.Proposal{}, nil
+	}
+	return d.Dir.Plan(s)
 }

@@ -36,6 +36,7 @@ type role struct {
 	Data     string         // MATOMO_DATA
 	Writable []string       // directories it may write
 	Hidden   []string       // directories that are not there for it
+	Lean     bool           // only the extensions that Matomo uses
 	Tmp      string         // for uploads, sessions and temporary files
 	Network  bool           // may open Internet sockets
 	Reach    []netip.Prefix // of the Internet; empty: all of it but cloud metadata
@@ -43,6 +44,20 @@ type role struct {
 	Uploads  bool
 	Disabled []string // functions of PHP
 	Children int      // most worker processes
+}
+
+// extensions are those that Matomo uses, in the order in which they must be
+// loaded. Debian loads all that are installed, FFI among them: native code for
+// whoever can change a setting.
+var extensions = []string{"mysqlnd", "pdo", "pdo_mysql", "mysqli", "xml", "dom", "simplexml", "xmlreader", "xmlwriter", "ctype",
+	"curl", "fileinfo", "gd", "iconv", "intl", "mbstring", "posix", "tokenizer", "zip"}
+
+func extensionsINI() []byte {
+	text := []byte("; Written by rocca: all that Matomo's pools and timers load, instead of all that is installed.\nzend_extension = opcache\n")
+	for _, name := range extensions {
+		text = fmt.Appendf(text, "extension = %s\n", name)
+	}
+	return text
 }
 
 // Functions that start programs or make links: no page of Matomo needs them.
@@ -63,7 +78,7 @@ func (b *blueprint) roles() []role {
 		{
 			Name: "ui", User: UIUser, Data: l.State, Network: true, Uploads: true, Children: 8,
 			Writable: []string{path.Join(l.State, "tmp"), path.Join(l.State, "user")},
-			Hidden:   []string{l.Tracker, l.Admin}, Tmp: path.Join(l.State, "tmp"),
+			Hidden:   []string{l.Tracker, l.Admin, l.Cron}, Tmp: path.Join(l.State, "tmp"), Lean: true,
 			Disabled: startsPrograms,
 		},
 		{
@@ -72,7 +87,7 @@ func (b *blueprint) roles() []role {
 			// recording is 13 to 31 % slower.
 			Name: "tracker", User: TrackerUser, Data: l.Tracker, Network: remote, Reach: b.Remote.Networks, JIT: true, Children: 8,
 			Writable: []string{path.Join(l.Tracker, "tmp")},
-			Hidden:   []string{l.State, l.Admin}, Tmp: path.Join(l.Tracker, "tmp"),
+			Hidden:   []string{l.State, l.Admin, l.Cron}, Tmp: path.Join(l.Tracker, "tmp"), Lean: true,
 			Disabled: append(append([]string{}, startsPrograms...), unusedByTracker...),
 		},
 	}
@@ -81,7 +96,7 @@ func (b *blueprint) roles() []role {
 			Name: app.Name, User: app.Name, Network: true, Uploads: true, JIT: true, Children: 5,
 			Writable: []string{appTmp(app.Name)}, Tmp: appTmp(app.Name),
 			// Its own socket is handed over: it needs none of the directory.
-			Hidden: []string{l.State, l.Tracker, l.Admin, l.Base, socketDir, "/run/dbus", "/var/lib/mysql"}, Disabled: startsPrograms,
+			Hidden: []string{l.State, l.Tracker, l.Admin, l.Cron, l.Base, socketDir, "/var/lib/mysql"}, Disabled: startsPrograms,
 		}
 		for i := range roles[:2] {
 			roles[i].Hidden = append(roles[i].Hidden, app.Docroot)
@@ -94,6 +109,15 @@ func (b *blueprint) roles() []role {
 		roles = append(roles, r)
 	}
 	return roles
+}
+
+// appRoots are the directories of the other applications.
+func (b *blueprint) appRoots() []string {
+	var roots []string
+	for _, app := range b.Config.Apps {
+		roots = append(roots, app.Docroot)
+	}
+	return roots
 }
 
 func appTmp(name string) string { return "/var/lib/rocca-apps/" + name + "/tmp" }
@@ -117,6 +141,8 @@ func (b *blueprint) php() []change.Step {
 	steps = append(steps,
 		step.File{Path: service, Content: b.render(serviceTemplate, nil), Attr: change.Root(0o644)},
 		step.File{Path: socket, Content: b.render(socketTemplate, nil), Attr: change.Root(0o644)},
+		step.Dir{Path: path.Join(etc, "php/extensions"), Attr: change.Root(0o755), Only: []string{"extensions.ini"}},
+		step.File{Path: path.Join(etc, "php/extensions/extensions.ini"), Content: extensionsINI(), Attr: change.Root(0o644)},
 		step.File{Path: path.Join(etc, "php/cron.ini"), Content: b.render(iniTemplate, role{Name: "cron", Tmp: path.Join(b.Layout.State, "tmp"), Network: true}), Attr: change.Root(0o644)},
 	)
 	for _, r := range b.roles() {
@@ -132,6 +158,7 @@ func (b *blueprint) pool(r role, service, socket string) []change.Step {
 	ini := path.Join(etc, "php", r.Name+".ini")
 	conf := path.Join(etc, "php", r.Name+".conf")
 	bootstrap := path.Join(b.Layout.Code, "bootstrap.php")
+	loaded := path.Join(etc, "php/extensions/extensions.ini")
 	return []change.Step{
 		step.File{Path: ini, Content: b.render(iniTemplate, r), Attr: change.Root(0o644)},
 		step.File{Path: conf, Content: b.render(poolTemplate, r), Attr: change.Root(0o644)},
@@ -140,7 +167,7 @@ func (b *blueprint) pool(r role, service, socket string) []change.Step {
 		step.Unit{Unit: unit + ".socket", State: step.Running, Own: true, Inputs: []string{socket}, Refresh: "restart"},
 		// A socket that is restarted stops its service: the service comes after.
 		step.Unit{Unit: unit + ".service", State: step.Running, Own: true, DropIns: []string{drop},
-			Inputs: []string{service, drop, ini, conf, bootstrap}, Refresh: "restart"},
+			Inputs: []string{service, drop, ini, conf, bootstrap, loaded}, Refresh: "restart"},
 	}
 }
 
@@ -161,6 +188,8 @@ func (b *blueprint) render(text string, r any) []byte {
 		"networks":  joinNetworks,
 		"php":       func() string { return b.PHP },
 		"link":      func() string { return b.Layout.Link },
+		"cron":      func() string { return b.Layout.Cron },
+		"appRoots":  b.appRoots,
 		"state":     func() string { return b.Layout.State },
 		"tracker":   func() string { return b.Layout.Tracker },
 		"admin":     func() string { return b.Layout.Admin },

@@ -121,8 +121,9 @@ type Unit struct {
 type Database struct {
 	Reached  bool                `json:"reached"` // could be asked; all below is empty otherwise
 	Version  string              `json:"version"`
-	Client   string              `json:"client,omitempty"`  // this machine, as the server names it in accounts
-	Schemas  map[string][]string `json:"schemas,omitempty"` // other than the server's own: names of their tables, sorted
+	Client   string              `json:"client,omitempty"`   // this machine, as the server names it in accounts
+	Schemas  map[string][]string `json:"schemas,omitempty"`  // other than the server's own: names of their tables, sorted
+	Triggers map[string]string   `json:"triggers,omitempty"` // by "schema.name": "BEFORE INSERT ON table: body"
 	Accounts map[string]Account  `json:"accounts,omitempty"`
 	Problem  string              `json:"problem,omitempty"` // why it was not reached
 }

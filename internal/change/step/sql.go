@@ -133,13 +133,13 @@ func (a Account) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 	}
 	add, drop := a.grantsDiffer(now)
 	for _, grant := range drop {
-		c.Do = append(c.Do, revoke(grant, name))
+		c.Do = append(c.Do, revoke(grant, name)...)
 		c.Reverse = append(c.Reverse, allow(grant, name))
 	}
 	for _, grant := range add {
 		c.Do = append(c.Do, allow(grant, name))
 		if now.Exists {
-			c.Reverse = append(c.Reverse, revoke(grant, name))
+			c.Reverse = append(c.Reverse, revoke(grant, name)...)
 		}
 	}
 	// What a killed run granted meanwhile is granted again, which is harmless.
@@ -162,13 +162,16 @@ func allow(grant, name string) string {
 	return statement
 }
 
-func revoke(grant, name string) string {
+// revoke needs two statements for a grant with the option to grant: "ALL
+// PRIVILEGES, GRANT OPTION ON" is no SQL.
+func revoke(grant, name string) []string {
 	bare, option := strings.CutSuffix(grant, " WITH GRANT OPTION")
+	statements := []string{"REVOKE " + bare + " FROM " + name}
 	if option {
-		privileges, object, _ := strings.Cut(bare, " ON ")
-		bare = privileges + ", GRANT OPTION ON " + object
+		_, object, _ := strings.Cut(bare, " ON ")
+		statements = append(statements, "REVOKE GRANT OPTION ON "+object+" FROM "+name)
 	}
-	return "REVOKE " + bare + " FROM " + name
+	return statements
 }
 
 func reached(s facts.Server) error {

@@ -36,6 +36,9 @@ func Observe(ctx context.Context, server mariadb.Conn, accounts []string, passwo
 	if d.Schemas, err = schemas(ctx, conn); err != nil {
 		return d, fmt.Errorf("list database schemas: %w", err)
 	}
+	if d.Triggers, err = triggers(ctx, conn); err != nil {
+		return d, err
+	}
 	for _, account := range accounts {
 		a, err := observeAccount(ctx, conn, account)
 		user, _, _ := strings.Cut(account, "@")

@@ -38,10 +38,12 @@ bench: ## Measure: parts of rocca, and bare Debian to finished server (root)
 	@scripts/go test -run '^$$' -bench . -benchmem $$(scripts/go list ./internal/...)
 	@scripts/go test -v -count=1 -run '^$$' -bench . -benchtime 1x -timeout 45m ./bench
 
-install: build ## Install rocca and its manual pages below PREFIX (/usr/local)
+install: build ## Install rocca, manual pages and completion below PREFIX (/usr/local)
 	install -D -m 0755 bin/rocca $(DESTDIR)$(PREFIX)/sbin/rocca
 	install -d $(DESTDIR)$(PREFIX)/share/man/man8
 	bin/rocca docs man $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	bin/rocca completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/rocca
 
 man: build ## Write the manual pages to dist/man
 	@mkdir -p dist/man && bin/rocca docs man dist/man

@@ -30,7 +30,7 @@ sed -i 's/worker_connections .*/worker_connections 512;/' /etc/nginx/nginx.conf
 useradd --system shopkeeper
 mkdir -p /var/www/shop
 echo shop >/var/www/shop/index.html
-chown -R shopkeeper /var/www
+chown -R shopkeeper /var/www/shop
 chmod 0751 /var/www
 echo '# mine' >/etc/nginx/snippets/matomo-fastcgi.conf
 setfacl -m u:shopkeeper:rw /etc/nginx/snippets/matomo-fastcgi.conf

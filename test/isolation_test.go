@@ -100,6 +100,10 @@ func testDatabaseAccounts(t *testing.T, s *server) {
 		{"matomo-tracker", "INSERT INTO matomo.matomo_user_token_auth (login) VALUES ('x')", false},
 		{"matomo-tracker", "CREATE TABLE matomo.x (a INT)", false},
 		{"matomo-tracker", "DELETE FROM matomo.matomo_log_visit", false},
+		{"matomo-tracker", "INSERT INTO matomo.matomo_option (option_name, option_value) VALUES ('fingerprint_salt_test', 'x')", true},
+		{"matomo-tracker", "INSERT INTO matomo.matomo_option (option_name, option_value) VALUES ('owner_reset_password_info', 'x')", false},
+		{"matomo-tracker", "UPDATE matomo.matomo_option SET option_name = 'owner_reset_password_info' WHERE option_name = 'fingerprint_salt_test'", false},
+		{"matomo-tracker", "UPDATE matomo.matomo_option SET option_value = 'x' WHERE option_name = 'version_core'", false},
 	} {
 		if got := s.as(statement.account, "mariadb", "--user", statement.account, "--execute", statement.sql); got != statement.allowed {
 			t.Errorf("%s may %s: %v", statement.account, statement.sql, got)
@@ -163,7 +167,7 @@ func testIntruder(t *testing.T, s *server) {
 			t.Errorf("%s: %v in %.300q", pool, err, printed)
 			continue
 		}
-		for _, deed := range []string{"start a program", "start a program by mail", "send mail by a socket", "write code", "write its own config", "read rocca's journal", "read the key", "see other processes", "make an executable file run"} {
+		for _, deed := range []string{"start a program", "start a program by mail", "send mail by a socket", "write code", "write its own config", "read rocca's journal", "read the key", "see other processes", "ask the system bus", "call native code", "make an executable file run"} {
 			want[deed] = false
 		}
 		want["own tmp"] = true
@@ -221,4 +225,23 @@ func testSecrets(t *testing.T, s *server) {
 		}
 	}
 	s.run(t, "rm", list)
+}
+
+// testTimers plants PHP where the UI's pool writes, and sees that the timers,
+// which may start programs, do not include it.
+func testTimers(t *testing.T, s *server) {
+	const mark = "/var/lib/matomo/tmp/planted"
+	s.run(t, "sh", "-c", `find /var/lib/matomo/tmp -name '*.php' -exec sh -c 'printf "<?php @file_put_contents(\"/var/lib/matomo/tmp/planted\", \"x\"); @file_put_contents(\"/tmp/planted\", \"x\"); echo \"PLANTED\";" > "$1"' _ {} \;`)
+	for _, unit := range []string{"rocca-archive.service", "rocca-tasks.service"} {
+		s.run(t, "systemctl", "start", unit)
+		if log := s.run(t, "journalctl", "-q", "-o", "cat", "-u", unit); strings.Contains(log, "PLANTED") {
+			t.Errorf("%s ran PHP that the UI's pool had written", unit)
+		}
+	}
+	for _, place := range []string{mark, "/var/lib/matomo-cron/tmp/planted"} {
+		if _, err := s.Try(run.Command{Argv: []string{"test", "-e", place}}); err == nil {
+			t.Errorf("a timer ran PHP that the UI's pool had written: %s is there", place)
+		}
+	}
+	s.run(t, "sh", "-c", "find /var/lib/matomo/tmp -mindepth 1 -delete")
 }

@@ -67,6 +67,7 @@ func testServer(t *testing.T, debian, front, release string) {
 		{"database accounts", testDatabaseAccounts},
 		{"sandbox", testSandbox},
 		{"intruder in a pool", testIntruder},
+		{"timers", testTimers},
 		{"secrets", testSecrets},
 		{"paths", testPaths},
 		{"drift", testDrift},

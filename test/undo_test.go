@@ -35,7 +35,7 @@ func (m *machine) undoOfALaterRun(t *testing.T) {
 func (m *machine) undoWithData(t *testing.T, bare, state map[string]string) {
 	b := m.browser(t)
 	if hit := b.do("POST", "matomo.php", "application/json", `{"requests":["?idsite=1&rec=1&url=http://localhost/kept&action_name=kept"]}`); hit.status != 200 {
-		t.Fatalf("a hit: status %d", hit.status)
+		t.Fatalf("a hit: status %d %.300q\n%s", hit.status, hit.body, m.run(t, "journalctl", "-q", "--no-pager", "-n", "20", "-u", "rocca-php@tracker", "-u", "mariadb"))
 	}
 	visits := m.query(t, "SELECT COUNT(*) FROM matomo_log_visit")
 	if visits == "0" {

@@ -14,7 +14,7 @@ func newConfigCommand() *cobra.Command {
 	var file string
 	command := &cobra.Command{
 		Use:   "config",
-		Short: "Check, show or start the configuration",
+		Short: "Check, show or write the configuration",
 		Args:  cobra.NoArgs,
 		RunE:  showHelp,
 	}

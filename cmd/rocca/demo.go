@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"rocca/internal/demo"
 	"rocca/internal/progress"
@@ -44,7 +45,17 @@ func newDemoUp() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Make and boot a server with rocca's Matomo in it, or a deliberately weak one",
-		Args:  cobra.NoArgs,
+		Long: `Make a throw-away Debian server, boot it and run "rocca up" in it, or boot one
+again that was stopped. Its URL, and once its first login, are printed at the end.
+
+A weak server has Matomo as it is often found, for attacks to succeed on:
+  stock  Apache with mod_php; www-data owns all code and can change it
+  s1     what a common guide for AWS leaves: everybody may write tmp and config
+  s2     what a hardening talk advises: PHP pools on TCP ports, open_basedir
+
+Exit status: 0 the server is up, 2 it is not. What there is of it then stays for
+a look; "rocca demo down" removes it.`,
+		Args: cobra.NoArgs,
 		Example: `  rocca demo up
   rocca demo up --name new --debian 13 --front apache --release matomo-5.3.0.tar.gz
   rocca demo up --name old --weak stock --release /srv/matomo --accept-unsigned`,
@@ -57,6 +68,7 @@ func newDemoUp() *cobra.Command {
 				options.Config = text
 			}
 			options.NewestRelease = defaultRelease
+			started := time.Now()
 			tell, end := progress.Open(cmd.OutOrStdout(), false)
 			options.Inside = tell
 			options.Progress = func(e demo.Event) { tell.Tell(progress.Event{Kind: progress.Note, Text: e.Text}) }
@@ -69,9 +81,14 @@ func newDemoUp() *cobra.Command {
 			if server.Login.Name != "" {
 				rows = append(rows, [2]string{"Login", server.Login.Name}, [2]string{"Password", server.Login.Password.Reveal() + "   (shown only this once)"})
 			}
+			kind := "Debian " + server.Debian + ", made in " + time.Since(started).Round(time.Second).String()
+			if server.Weak != "" {
+				kind += ", deliberately weak (" + server.Weak + ")"
+			}
 			printCard(cmd.OutOrStdout(), append(rows,
-				[2]string{"Look", "rocca demo shell " + server.Name},
-				[2]string{"Remove", "rocca demo down " + server.Name}))
+				[2]string{"Server", server.Name + ": " + kind},
+				[2]string{"Look", "sudo " + os.Args[0] + " demo shell " + server.Name},
+				[2]string{"Remove", "sudo " + os.Args[0] + " demo down " + server.Name}))
 			return nil
 		},
 	}
@@ -81,8 +98,8 @@ func newDemoUp() *cobra.Command {
 	flags.StringVar(&options.Release, "release", "", "Matomo: path of an archive or directory, URL, or version (default: the newest known, or a stand-in without a network)")
 	flags.BoolVar(&options.AcceptUnsigned, "accept-unsigned", false, "take a release without a signature")
 	flags.StringVar(&options.ReleaseKey, "release-key", "", "file with the OpenPGP key of the release, if it is not Matomo's own")
-	flags.StringVar(&options.Front, "front", "", "web server: nginx or apache (default: rocca's)")
-	flags.StringVar(&options.Weak, "weak", "", "a deliberately weak server: stock, s1 or s2")
+	flags.StringVar(&options.Front, "front", "", "web server: nginx or apache (default: nginx)")
+	flags.StringVar(&options.Weak, "weak", "", "a deliberately weak server instead: stock, s1 or s2 (see above)")
 	flags.BoolVar(&options.Bare, "bare", false, "only the booted Debian, nothing installed")
 	flags.StringVarP(&configFile, "config", "c", "", "file with further rocca.yaml for the server")
 	return cmd
@@ -90,8 +107,12 @@ func newDemoUp() *cobra.Command {
 
 func newDemoExec() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "exec NAME -- COMMAND [ARGUMENT...]",
-		Short:   "Run a command in a server as its root; input, output and exit code are passed through",
+		Use:   "exec NAME -- COMMAND [ARGUMENT...]",
+		Short: "Run a command in a server as its root; input, output and exit code are passed through",
+		Long: `Run a command in a server as its root. Input, output and exit code are passed
+through.
+
+Exit status: that of the command; 2 when there is no such server.`,
 		Args:    cobra.MinimumNArgs(2),
 		Example: "  rocca demo exec demo -- systemctl --failed",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -114,7 +135,10 @@ func newDemoShell() *cobra.Command {
 	return &cobra.Command{
 		Use:   "shell NAME",
 		Short: "Open a shell in a server as its root",
-		Args:  cobra.ExactArgs(1),
+		Long: `Open a shell in a server as its root. rocca is in its PATH.
+
+Exit status: that of the shell; 2 when there is no such server.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return passExit(demo.Shell(cmd.Context(), args[0]))
 		},
@@ -148,7 +172,12 @@ func newDemoList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the servers",
-		Args:  cobra.NoArgs,
+		Long: `List the servers: name, state (running; stopped: demo up boots it again;
+incomplete: being made, or left half-way), kind, Debian release, URL, and, for those that look into it
+from this host, the pid of its init (leader) and its root directory.
+
+Exit status: 0 listed, 2 they could not be read.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			servers, err := demo.List()
 			if err != nil {
@@ -186,7 +215,10 @@ func newDemoDown() *cobra.Command {
 	return &cobra.Command{
 		Use:   "down NAME",
 		Short: "Stop a server and remove everything of it",
-		Args:  cobra.ExactArgs(1),
+		Long: `Stop a server and remove everything of it, without asking.
+
+Exit status: 0 it is gone, or was not there; 2 it could not be removed.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return demo.Down(cmd.Context(), args[0], printProgress(cmd))
 		},

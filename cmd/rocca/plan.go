@@ -68,7 +68,7 @@ func showPlan(cmd *cobra.Command, planned []change.Planned, asJSON, diffs bool) 
 		fmt.Fprintln(out, "nothing to do: the server is as it should be")
 	default:
 		printPlan(out, planned, diffs)
-		fmt.Fprintf(out, "\n%d steps would change something; rocca up makes them\n", len(planned))
+		fmt.Fprintf(out, "\n%s would change something; rocca up makes the changes\n", count(len(planned), "step"))
 	}
 	if len(planned) > 0 {
 		return &exitError{code: exitFindings}

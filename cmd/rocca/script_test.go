@@ -217,8 +217,8 @@ func TestShowPlan(t *testing.T) {
 		{"nothing", nil, false, true, exitClean, "nothing to do: the server is as it should be\n"},
 		{"nothing in JSON", nil, true, true, exitClean, ""},
 		{"diffs", planned, false, true, exitFindings,
-			"  1  file /etc/a\n     write it\n       +one\n       +two\n  2  unit a.service\n     restart\n\n2 steps would change something; rocca up makes them\n"},
-		{"brief", planned[:1], false, false, exitFindings, "  1  file /etc/a\n     write it\n\n1 steps would change something; rocca up makes them\n"},
+			"  1  file /etc/a\n     write it\n       +one\n       +two\n  2  unit a.service\n     restart\n\n2 steps would change something; rocca up makes the changes\n"},
+		{"brief", planned[:1], false, false, exitFindings, "  1  file /etc/a\n     write it\n\n1 step would change something; rocca up makes the changes\n"},
 		{"JSON", planned[1:], true, true, exitFindings, `{"step":"unit a.service","sentence":"restart"}` + "\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -21,7 +21,6 @@ import (
 	"rocca/internal/blueprint"
 	"rocca/internal/change"
 	"rocca/internal/collect"
-	"rocca/internal/collect/db"
 	"rocca/internal/config"
 	"rocca/internal/facts"
 	"rocca/internal/mariadb"
@@ -270,9 +269,14 @@ func (s *session) open(ctx context.Context, spec string, acceptUnsigned bool) (*
 	if err != nil {
 		return nil, err
 	}
-	options := release.Options{AcceptUnsigned: acceptUnsigned, Progress: func(done, total int64) {
-		s.tell.Tell(progress.Event{Kind: progress.Wait, Step: "release", Text: fmt.Sprintf("getting %s: %d of %d MiB", spec, done>>20, total>>20)})
-	}}
+	options := release.Options{AcceptUnsigned: acceptUnsigned}
+	if source.URL != "" {
+		const step = "release"
+		options.Progress = func(done, total int64) {
+			s.tell.Tell(progress.Event{Kind: progress.Wait, Step: step, Text: downloaded(source.URL, done, total)})
+		}
+		defer func() { s.tell.Tell(progress.Event{Kind: progress.Skip, Step: step}) }()
+	}
 	if s.flags.releaseKey != "" {
 		if options.Keys, err = os.ReadFile(s.flags.releaseKey); err != nil {
 			return nil, fmt.Errorf("read the key of the release: %w", err)
@@ -285,6 +289,14 @@ func (s *session) open(ctx context.Context, spec string, acceptUnsigned bool) (*
 	s.releases[spec] = opened
 	s.warn(opened)
 	return opened, nil
+}
+
+// downloaded tells how far a download is; the total may be unknown.
+func downloaded(url string, done, total int64) string {
+	if total <= 0 {
+		return fmt.Sprintf("getting %s: %d MiB", url, done>>20)
+	}
+	return fmt.Sprintf("getting %s: %d of %d MiB", url, done>>20, total>>20)
 }
 
 // warn tells what the owner accepted with an unsigned release.
@@ -338,11 +350,4 @@ func installedRecord(c config.Config) (*blueprint.Record, error) {
 		}
 	}
 	return newest, nil
-}
-
-// hasData tells whether visitors or users left anything since the
-// installation. What cannot be asked is taken for a yes.
-func (s *session) hasData(ctx context.Context) (db.Data, bool) {
-	data, err := db.CountData(ctx, s.server.Database.DB, s.config.Database.Name, s.config.Database.Prefix)
-	return data, err != nil || data.Any()
 }

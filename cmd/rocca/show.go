@@ -9,6 +9,14 @@ import (
 	"rocca/internal/change"
 )
 
+// count says a number of things: "1 step", "2 steps".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // printCard prints label and text pairs in a frame.
 func printCard(out io.Writer, rows [][2]string) {
 	label, width := 0, 0

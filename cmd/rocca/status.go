@@ -125,7 +125,7 @@ func showStatus(cmd *cobra.Command, report status, asJSON bool) error {
 		fmt.Fprintln(out, "\nnothing is pending: the server is as it should be")
 		return nil
 	}
-	fmt.Fprintf(out, "\n%d steps are pending (rocca plan shows them, rocca up makes them):\n", len(report.Pending))
+	fmt.Fprintf(out, "\npending: %s (rocca plan shows the details, rocca up makes the changes)\n", count(len(report.Pending), "step"))
 	for _, line := range report.Pending {
 		fmt.Fprintln(out, "  "+line)
 	}

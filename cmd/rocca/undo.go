@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"rocca/internal/change"
+	"rocca/internal/collect/db"
 	"rocca/internal/progress"
 )
 
@@ -77,9 +78,9 @@ func (s *session) undo(cmd *cobra.Command, args []string, yes, deleteData, dryRu
 	tell, end := progress.Open(out, s.flags.json)
 	defer end()
 	ctx := context.WithoutCancel(cmd.Context())
-	kept := false
+	kept, left := false, ""
 	for _, info := range chosen {
-		result, err := s.undoRun(ctx, info.ID, tell, deleteData)
+		result, err := s.undoRun(ctx, info.ID, s.undoOptions(ctx, tell, deleteData, &left))
 		if err != nil {
 			return &exitError{exitRollbackFailed, fmt.Errorf("take back run %d: %w\nhint: mend the cause, then: rocca undo %d", info.ID, err, info.ID)}
 		}
@@ -89,31 +90,43 @@ func (s *session) undo(cmd *cobra.Command, args []string, yes, deleteData, dryRu
 	if len(chosen) == 1 {
 		text = fmt.Sprintf("run %d taken back", chosen[0].ID)
 	}
-	if kept {
-		data, _ := s.hasData(ctx)
-		text += fmt.Sprintf("; the database stays, it holds data (%s): rocca undo --delete-data throws it away", data)
+	switch {
+	case kept && left != "":
+		text += fmt.Sprintf("; the database stays, it holds data (%s): rocca undo --delete-data throws it away", left)
+	case kept:
+		text += "; but for what stays, see above"
 	}
 	tell.Tell(progress.Event{Kind: progress.Note, Text: text})
 	return nil
 }
 
-func (s *session) undoRun(ctx context.Context, id int, tell progress.Handler, deleteData bool) (change.Result, error) {
+func (s *session) undoRun(ctx context.Context, id int, options change.UndoOptions) (change.Result, error) {
 	run, err := s.journal.Resume(id)
 	if err != nil {
 		return change.Broken, err
 	}
 	defer run.Close()
-	result, err := run.Undo(ctx, s.undoOptions(ctx, tell, deleteData))
+	result, err := run.Undo(ctx, options)
 	return result, errors.Join(err, run.End(result))
 }
 
-func (s *session) undoOptions(ctx context.Context, tell progress.Handler, deleteData bool) change.UndoOptions {
+// undoOptions says how far an undo goes. What data it finds is described in left.
+func (s *session) undoOptions(ctx context.Context, tell progress.Handler, deleteData bool, left *string) change.UndoOptions {
 	return change.UndoOptions{
 		DeleteData: deleteData, KeepDir: keptDir, SQL: s.server.Database, Tell: tell,
-		HasData: func() bool {
-			_, has := s.hasData(ctx)
-			return has
+		Configured: change.Tables{Schema: s.config.Database.Name, Prefix: s.config.Database.Prefix},
+		HasData: func(tables change.Tables) bool {
+			data, err := db.CountData(ctx, s.server.Database.DB, tables.Schema, tables.Prefix)
+			switch {
+			case err != nil:
+				// What cannot be asked is taken for a yes.
+				*left = "the server cannot be asked: " + err.Error()
+			case data.Any():
+				*left = data.String()
+			}
+			return err != nil || data.Any()
 		},
+		Schemas: func() ([]string, error) { return db.LocalSchemas(ctx) },
 	}
 }
 

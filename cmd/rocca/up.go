@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,6 +41,10 @@ work.`,
   rocca up --yes --release matomo-5.3.0.tar.gz --credentials-file /root/first-login`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			credentials, err := credentialsPlace(credentials)
+			if err != nil {
+				return err
+			}
 			s, err := openSession(cmd, flags)
 			if err != nil {
 				return err
@@ -62,15 +68,14 @@ type up struct {
 }
 
 func (u *up) run(ctx context.Context) error {
-	tell, end := progress.Open(u.cmd.OutOrStdout(), u.flags.json)
-	defer end()
-	u.tell = tell
+	end := u.openProgress()
+	defer func() { end() }()
 	unfinished, err := u.unfinished()
 	if err != nil {
 		return err
 	}
 	if unfinished != nil {
-		tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("run %d was interrupted after %d changes; this run goes on with it (to go back instead: rocca undo)", unfinished.ID, unfinished.Changes)})
+		u.tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("run %d was interrupted after %d changes; this run goes on with it (to go back instead: rocca undo)", unfinished.ID, unfinished.Changes)})
 	}
 	in, err := u.input(ctx)
 	if err != nil {
@@ -91,8 +96,15 @@ func (u *up) run(ctx context.Context) error {
 	if err := u.preflight(ctx, in); err != nil {
 		return err
 	}
-	if err := u.agree(end, planned); err != nil {
-		return err
+	if _, err := os.Lstat(u.credentials); u.credentials != "" && !in.Installed && err == nil {
+		return fmt.Errorf("write the first login to %s: something is there already\nhint: name another --credentials-file", u.credentials)
+	}
+	if !u.yes && len(planned) > 0 {
+		end()
+		if err := u.agree(planned); err != nil {
+			return err
+		}
+		end = u.openProgress()
 	}
 	// What cannot be had must fail before anything is changed.
 	if slices.ContainsFunc(planned, func(p change.Planned) bool { return p.Step == blueprint.CodeStep(layout) }) {
@@ -100,24 +112,21 @@ func (u *up) run(ctx context.Context) error {
 			return err
 		}
 	}
-	run, err := u.begin(unfinished)
+	run, err := u.begin(ctx, unfinished)
 	if err != nil {
 		return err
 	}
 	defer run.Close()
-	runner := change.Runner{Server: u.server, SQL: u.server.Database, Tell: tell}
-	err = runner.Apply(ctx, run, steps)
+	runner := change.Runner{Server: u.server, SQL: u.server.Database, Tell: u.tell, Expected: len(planned)}
+	changes, err := runner.Apply(ctx, run, steps)
 	if err == nil {
-		tell.Tell(progress.Event{Kind: progress.Note, Text: "asking the finished server for what must work and what must be refused"})
+		u.tell.Tell(progress.Event{Kind: progress.Note, Text: "asking the finished server for what must work and what must be refused"})
 		err = blueprint.Verify(ctx, u.config, "127.0.0.1:443")
 	}
 	if err != nil {
-		return u.rollBack(run, tell, err)
+		return u.rollBack(run, u.tell, err)
 	}
-	if err := u.card(end, layout, login, len(planned), run); err != nil {
-		return err
-	}
-	return run.End(change.Applied)
+	return errors.Join(u.card(end, layout, login, changes, run), run.End(change.Applied))
 }
 
 // unfinished finds a run that was killed and not taken back.
@@ -129,17 +138,18 @@ func (u *up) unfinished() (*change.RunInfo, error) {
 	if len(runs) == 0 {
 		return nil, nil
 	}
-	last := runs[len(runs)-1]
-	switch {
-	case last.Result == change.Interrupted && last.Standing():
+	for _, info := range runs {
+		if info.Result == change.Broken && info.Standing() {
+			return nil, fmt.Errorf("set up this server: run %d failed and could not be taken back whole\nhint: rocca undo %d", info.ID, info.ID)
+		}
+	}
+	if last := runs[len(runs)-1]; last.Result == change.Interrupted && last.Standing() {
 		return &last, nil
-	case last.Result == change.Broken:
-		return nil, fmt.Errorf("set up this server: run %d failed and could not be taken back whole\nhint: rocca undo %d", last.ID, last.ID)
 	}
 	return nil, nil
 }
 
-func (u *up) begin(unfinished *change.RunInfo) (*change.Run, error) {
+func (u *up) begin(ctx context.Context, unfinished *change.RunInfo) (*change.Run, error) {
 	if unfinished == nil {
 		return u.journal.Begin("up")
 	}
@@ -147,19 +157,22 @@ func (u *up) begin(unfinished *change.RunInfo) (*change.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return run, run.Tidy()
+	return run, run.Tidy(ctx, u.tell)
+}
+
+// openProgress makes what happens visible until the function that it returns is
+// called. What else is printed comes before or after.
+func (u *up) openProgress() (end func()) {
+	u.tell, end = progress.Open(u.cmd.OutOrStdout(), u.flags.json)
+	return end
 }
 
 // agree shows the plan and asks.
-func (u *up) agree(end func(), planned []change.Planned) error {
-	if u.yes || len(planned) == 0 {
-		return nil
-	}
+func (u *up) agree(planned []change.Planned) error {
 	in, isFile := u.cmd.InOrStdin().(*os.File)
 	if !isFile || !term.IsTerminal(int(in.Fd())) {
 		return errors.New("ask before changing this server: there is no terminal to ask on\nhint: rocca plan shows what would change; rocca up --yes does it")
 	}
-	end()
 	printPlan(u.cmd.OutOrStdout(), planned, false)
 	fmt.Fprintf(u.cmd.OutOrStdout(), "\nChange this server? [y/N] ")
 	line, err := bufio.NewReader(in).ReadString('\n')
@@ -173,7 +186,7 @@ func (u *up) agree(end func(), planned []change.Planned) error {
 func (u *up) rollBack(run *change.Run, tell progress.Handler, cause error) error {
 	tell.Tell(progress.Event{Kind: progress.Note, Text: "taking back what this run changed"})
 	ctx := context.Background()
-	result, err := run.Undo(ctx, u.undoOptions(ctx, tell, false))
+	result, err := run.Undo(ctx, u.undoOptions(ctx, tell, false, new(string)))
 	if err == nil && result == change.Undone {
 		result = change.RolledBack
 	}
@@ -182,6 +195,9 @@ func (u *up) rollBack(run *change.Run, tell progress.Handler, cause error) error
 	}
 	if err != nil {
 		return &exitError{exitRollbackFailed, fmt.Errorf("%w\nand taking back failed: %w\nhint: mend the cause, then: rocca undo %d", cause, err, run.ID)}
+	}
+	if result == change.PartUndone {
+		return &exitError{exitFailed, fmt.Errorf("%w\nwhat this run had changed was taken back, but for what stays, see above\nhint: rocca undo %d takes that back, too, when it may go", cause, run.ID)}
 	}
 	return &exitError{exitFailed, fmt.Errorf("%w\nall that this run had changed was taken back", cause)}
 }
@@ -203,15 +219,16 @@ func (u *up) card(end func(), layout blueprint.Layout, login *blueprint.FirstLog
 	if run != nil {
 		result.Run = run.ID
 	}
+	var notWritten error
 	if !login.Password.IsZero() {
 		result.Login = login.Login
+		result.Credentials = u.credentials
 		if u.credentials != "" {
-			if err := run.WriteCredentials(u.credentials, fmt.Appendf(nil, "url: %s\nlogin: %s\npassword: %s\n", result.URL, login.Login, login.Password.Reveal())); err != nil {
-				return err
-			}
-			result.Credentials = u.credentials
-		} else {
-			result.Password = login.Password.Reveal()
+			notWritten = run.WriteCredentials(u.credentials, fmt.Appendf(nil, "url: %s\nlogin: %s\npassword: %s\n", result.URL, login.Login, login.Password.Reveal()))
+		}
+		if u.credentials == "" || notWritten != nil {
+			// It is known nowhere else: not to show it would lock the owner out.
+			result.Credentials, result.Password = "", login.Password.Reveal()
 		}
 	}
 	out := u.cmd.OutOrStdout()
@@ -233,7 +250,7 @@ func (u *up) card(end func(), layout blueprint.Layout, login *blueprint.FirstLog
 		if changes == 0 {
 			rows = append(rows, [2]string{"Changes", fmt.Sprintf("none: the server is as it should be (%.1f s)", result.Seconds)})
 		} else {
-			rows = append(rows, [2]string{"Changes", fmt.Sprintf("%d steps in %.1f s, run %d", changes, result.Seconds, result.Run)})
+			rows = append(rows, [2]string{"Changes", fmt.Sprintf("%s in %.1f s, run %d", count(changes, "step"), result.Seconds, result.Run)})
 		}
 		if u.config.TLS.Certificate == "" {
 			rows = append(rows, [2]string{"Next", "name a real certificate (tls: in " + u.flags.config + "): this one is self-signed"})
@@ -246,5 +263,29 @@ func (u *up) card(end func(), layout blueprint.Layout, login *blueprint.FirstLog
 	if run == nil {
 		return nil
 	}
-	return run.Forget(layout.FirstLog)
+	return errors.Join(notWritten, run.Forget(layout.FirstLog))
+}
+
+// credentialsPlace makes the path of the file for the first login absolute. The
+// directory must be there, and root's; it is empty when no path is given.
+func credentialsPlace(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("write the first login to %s: %w", path, err)
+	}
+	directory, err := filepath.EvalSymlinks(filepath.Dir(absolute))
+	if err != nil {
+		return "", fmt.Errorf("write the first login to %s: %w\nhint: make the directory first", absolute, err)
+	}
+	info, err := os.Stat(directory)
+	if err != nil {
+		return "", fmt.Errorf("write the first login to %s: %w", absolute, err)
+	}
+	if !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		return "", fmt.Errorf("write the first login to %s: %s is not a directory of root's, so others could take the file away\nhint: --credentials-file /root/first-login", absolute, directory)
+	}
+	return filepath.Join(directory, filepath.Base(absolute)), nil
 }

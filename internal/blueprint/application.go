@@ -71,6 +71,8 @@ func (i install) Plan(s facts.Server) (change.Proposal, error) {
 	switch {
 	case len(tables) > 0 && !salted:
 		return change.Proposal{}, fmt.Errorf("the schema %s holds tables that rocca did not make (%s, ...)\nhint: choose another one (database: name: in the configuration)", i.Config.Database.Name, tables[0])
+	case !s.Database.Reached && hasPlugins(s.Paths[configPath(i.Layout.State)]) && hasPlugins(s.Paths[configPath(i.Layout.Tracker)]):
+		return change.Proposal{}, nil // installed, as far as can be seen without the database server
 	case !slices.Contains(tables, i.Config.Database.Prefix+"user"):
 		return change.Proposal{Sentence: "make its tables, first login and site, with no web server"}, nil
 	case !hasPlugins(s.Paths[configPath(i.Layout.State)]) || !hasPlugins(s.Paths[configPath(i.Layout.Tracker)]):

@@ -150,6 +150,7 @@ func Preflight(in Input, s facts.Server) []error {
 	if s.FreeBytes < 1<<30 {
 		problems = append(problems, fmt.Errorf("the disk has %d MiB free below /var, and a server needs 1024\nhint: df -h /var", s.FreeBytes>>20))
 	}
+	told := map[int]bool{}
 	programs := map[string]string{config.FrontNginx: "nginx", config.FrontApache: "apache2"}
 	for _, l := range s.Listeners {
 		if (l.Port == 80 || l.Port == 443) && l.Program != programs[in.Config.Front] {
@@ -157,6 +158,10 @@ func Preflight(in Input, s facts.Server) []error {
 			if name == "" {
 				name = "an unknown process"
 			}
+			if told[l.PID] {
+				continue // once for a program, whatever the ports and addresses
+			}
+			told[l.PID] = true
 			problems = append(problems, fmt.Errorf("port %d is taken by %s (pid %d), and the front %s needs it\nhint: stop it, or choose its front with --front", l.Port, name, l.PID, in.Config.Front))
 		}
 	}

@@ -225,12 +225,13 @@ func TestInstallPlan(t *testing.T) {
 		err    string
 	}{
 		{name: "bare", needed: true},
-		{name: "empty schema", seen: facts.Server{Database: facts.Database{Schemas: map[string][]string{"matomo": nil}}, Paths: both}, needed: true},
-		{name: "cut short among the tables", seen: facts.Server{Database: facts.Database{Schemas: map[string][]string{"matomo": {"matomo_site"}}}, Paths: both}, needed: true},
-		{name: "tables of another schema", seen: facts.Server{Database: facts.Database{Schemas: map[string][]string{"other": {"matomo_user"}}}}, needed: true},
-		{name: "no configuration of the tracker", seen: facts.Server{Database: facts.Database{Schemas: tables}, Paths: map[string]facts.Path{configPath(b.Layout.State): finished}}, needed: true},
-		{name: "somebody else's tables", seen: facts.Server{Database: facts.Database{Schemas: map[string][]string{"matomo": {"wp_users"}}}}, err: "holds tables that rocca did not make (wp_users, ...)\nhint: "},
-		{name: "installed", seen: facts.Server{Database: facts.Database{Schemas: tables}, Paths: both}},
+		{name: "empty schema", seen: facts.Server{Database: facts.Database{Reached: true, Schemas: map[string][]string{"matomo": nil}}, Paths: both}, needed: true},
+		{name: "cut short among the tables", seen: facts.Server{Database: facts.Database{Reached: true, Schemas: map[string][]string{"matomo": {"matomo_site"}}}, Paths: both}, needed: true},
+		{name: "tables of another schema", seen: facts.Server{Database: facts.Database{Reached: true, Schemas: map[string][]string{"other": {"matomo_user"}}}}, needed: true},
+		{name: "no configuration of the tracker", seen: facts.Server{Database: facts.Database{Reached: true, Schemas: tables}, Paths: map[string]facts.Path{configPath(b.Layout.State): finished}}, needed: true},
+		{name: "somebody else's tables", seen: facts.Server{Database: facts.Database{Reached: true, Schemas: map[string][]string{"matomo": {"wp_users"}}}}, err: "holds tables that rocca did not make (wp_users, ...)\nhint: "},
+		{name: "installed", seen: facts.Server{Database: facts.Database{Reached: true, Schemas: tables}, Paths: both}},
+		{name: "installed, and the database server is down", seen: facts.Server{Paths: both}},
 	} {
 		p, err := install{b}.Plan(c.seen)
 		if c.err != "" {

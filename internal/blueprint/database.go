@@ -136,7 +136,7 @@ max_allowed_packet = 64M
 // a remote server, of use from this machine only.
 func (b *blueprint) account(user string, grants []string) step.Account {
 	if !b.Config.Database.Remote() {
-		return step.Account{Account: user + "@localhost", Grants: grants}
+		return step.Account{Account: user + "@localhost", Grants: grants, Adopt: b.Installed}
 	}
 	return step.Account{
 		Account: user + "@" + b.Remote.Client, Grants: grants,

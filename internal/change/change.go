@@ -74,9 +74,10 @@ func Plan(ctx context.Context, server Observer, steps []Step) ([]Planned, error)
 
 // Runner applies steps within a run of the journal.
 type Runner struct {
-	Server Observer
-	SQL    SQL
-	Tell   progress.Handler
+	Server   Observer
+	SQL      SQL
+	Tell     progress.Handler
+	Expected int // how many steps have something to do, as far as was planned
 }
 
 // StepError is a step that failed.
@@ -94,52 +95,58 @@ func (e *StepError) Unwrap() error { return e.Cause }
 // Apply brings the server to what the steps say, in order. Each step is planned
 // on fresh facts just before it is made, and planned again afterwards: if
 // anything is left to do then, the step has failed. The error is a *StepError;
-// the caller decides about taking the run back.
-func (r Runner) Apply(ctx context.Context, run *Run, steps []Step) error {
-	for i, step := range steps {
-		if err := r.apply(ctx, run, step, i+1, len(steps)); err != nil {
-			return &StepError{step.Name(), err}
+// the caller decides about taking the run back. It returns how many steps
+// changed something.
+func (r Runner) Apply(ctx context.Context, run *Run, steps []Step) (changed int, err error) {
+	for _, step := range steps {
+		did, err := r.apply(ctx, run, step, changed+1)
+		if err != nil {
+			return changed, &StepError{step.Name(), err}
+		}
+		if did {
+			changed++
 		}
 	}
-	return nil
+	return changed, nil
 }
 
-func (r Runner) apply(ctx context.Context, run *Run, step Step, index, total int) error {
+// apply makes one step, the index-th that has something to do.
+func (r Runner) apply(ctx context.Context, run *Run, step Step, index int) (did bool, err error) {
 	if err := context.Cause(ctx); err != nil {
-		return err
+		return false, err
 	}
 	start := time.Now()
-	event := progress.Event{Step: step.Name(), Index: index, Total: total}
+	event := progress.Event{Step: step.Name(), Index: index, Total: max(index, r.Expected)}
 	tell := func(kind progress.Kind, text string) {
 		event.Kind, event.Text, event.Elapsed = kind, text, time.Since(start)
 		r.Tell.Tell(event)
 	}
 	seen, err := r.Server.Observe(ctx, step.Looks())
 	if err != nil {
-		return err
+		return false, err
 	}
 	proposal, err := step.Plan(seen)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !proposal.Needed() {
+		event.Index, event.Total = 0, 0
 		tell(progress.Skip, "")
-		return nil
+		return false, nil
 	}
 	tell(progress.Start, proposal.Sentence)
 	w := &Writer{run: run, sql: r.SQL, tell: r.Tell, step: step.Name()}
-	if err := step.Apply(ctx, w, seen); err != nil {
-		event.Err = err.Error()
-		tell(progress.Fail, proposal.Sentence)
-		return err
+	err = step.Apply(ctx, w, seen)
+	if err == nil {
+		err = r.verify(ctx, step)
 	}
-	if err := r.verify(ctx, step); err != nil {
+	if err != nil {
 		event.Err = err.Error()
 		tell(progress.Fail, proposal.Sentence)
-		return err
+		return false, err
 	}
 	tell(progress.Done, proposal.Sentence)
-	return nil
+	return true, nil
 }
 
 func (r Runner) verify(ctx context.Context, step Step) error {

@@ -249,7 +249,7 @@ func TestKillAtEveryPoint(t *testing.T) {
 			if way == "resume" {
 				resumed, err := open(t, p).Resume(1)
 				must(t, err)
-				must(t, resumed.Tidy())
+				must(t, resumed.Tidy(t.Context(), nil))
 				if err := p.work(&Writer{run: resumed, step: "work"}); err != nil {
 					t.Fatalf("resume after a kill at %d, %s: %v", at, point, err)
 				}

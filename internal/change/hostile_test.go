@@ -333,8 +333,8 @@ func TestUndoWithoutTheDirectory(t *testing.T) {
 	}
 }
 
-func yes() bool { return true }
-func no() bool  { return false }
+func yes(Tables) bool { return true }
+func no(Tables) bool  { return false }
 
 func TestFilesChangedByOthersAreKept(t *testing.T) {
 	p := newPlace(t)

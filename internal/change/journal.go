@@ -3,18 +3,22 @@ package change
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
+
+	"rocca/internal/progress"
 )
 
 // DefaultDir is where the journal of this machine is kept.
@@ -184,6 +188,7 @@ type Run struct {
 	ID      int
 	journal *Journal
 	file    *os.File
+	size    int64 // of the file: where the next line goes
 	seq     int
 	blobs   int
 
@@ -237,11 +242,15 @@ func (j *Journal) open(id int) (*Run, error) {
 	if err := dropTornLine(path); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open run %d: %w", id, err)
 	}
-	run := &Run{ID: id, journal: j, file: f, onPoint: func(string) {}}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, fmt.Errorf("open run %d: %w", id, err)
+	}
+	run := &Run{ID: id, journal: j, file: f, size: size, onPoint: func(string) {}}
 	for _, e := range entries {
 		run.seq = max(run.seq, e.Seq)
 	}
@@ -253,18 +262,26 @@ func (j *Journal) open(id int) (*Run, error) {
 	return run, nil
 }
 
-// Tidy removes what a kill left of files that were being written. Going back
-// does it for itself; a run that is gone on with needs it.
-func (r *Run) Tidy() error {
+// Tidy ends what a kill left half done: it removes files that were being
+// written, and lets an installation of packages come to its end, so that what
+// it brought is told from what others add later. Going back does it for itself;
+// a run that is gone on with needs it.
+func (r *Run) Tidy(ctx context.Context, tell progress.Handler) error {
 	_, entries, err := r.journal.read(r.ID)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if e.Op.Temporary == "" || e.After != nil || e.Undone {
+		if e.After != nil || e.Undone {
 			continue
 		}
-		if err := clear(filepath.Join(filepath.Dir(e.Op.Name), e.Op.Temporary)); err != nil {
+		if e.Op.Kind == packagesOp {
+			_, err = r.closeInstall(ctx, e, tell)
+		}
+		if e.Op.Temporary != "" {
+			err = clear(filepath.Join(filepath.Dir(e.Op.Name), e.Op.Temporary))
+		}
+		if err != nil {
 			return fmt.Errorf("tidy up after run %d was interrupted: %w", r.ID, err)
 		}
 	}
@@ -305,12 +322,16 @@ func (r *Run) append(line record) error {
 	if err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
-	if _, err := r.file.Write(append(encoded, '\n')); err != nil {
-		return fmt.Errorf("write journal of run %d: %w", r.ID, err)
+	encoded = append(encoded, '\n')
+	_, err = r.file.WriteAt(encoded, r.size)
+	if err == nil {
+		err = r.file.Sync()
 	}
-	if err := r.file.Sync(); err != nil {
-		return fmt.Errorf("write journal of run %d: %w", r.ID, err)
+	if err != nil {
+		// A part of a line would make the whole journal unreadable.
+		return fmt.Errorf("write journal of run %d: %w", r.ID, errors.Join(err, r.file.Truncate(r.size)))
 	}
+	r.size += int64(len(encoded))
 	return nil
 }
 

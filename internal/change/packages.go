@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"rocca/internal/progress"
 	"rocca/internal/run"
 )
 
@@ -42,13 +43,14 @@ type residue struct {
 	Users    []string          `json:"users,omitempty"`
 	Groups   []string          `json:"groups,omitempty"`
 	Paths    []string          `json:"paths,omitempty"` // made, and in no package's list
+	Made     map[string]string `json:"made,omitempty"`  // files and links of Paths where people put their own: see fingerprint
 	Etc      map[string]string `json:"etc,omitempty"`   // files below /etc that changed: SHA-256 of the new content
 }
 
 // watched are the directories in which maintainer scripts leave things. Logs,
 // caches, and the package manager's own state are not taken back. Of an opaque
 // directory only the top is recorded: what is in it belongs to a service.
-// Registers are where many packages leave one file each.
+// Registers are where many packages leave one file each, and people theirs.
 var (
 	watched   = []string{"/etc", "/var", "/usr"}
 	unwatched = []string{"/var/cache", "/var/log", "/var/tmp", "/var/lib/dpkg", "/var/lib/apt", "/var/lib/rocca",
@@ -79,49 +81,58 @@ func (w *Writer) Install(ctx context.Context, packages []string) error {
 	if err != nil {
 		return err
 	}
-	seq, all, before, err := w.beginInstall(packages, all)
+	seq, before, err := w.beginInstall(packages, all)
 	if err != nil {
 		return err
 	}
 	if err := w.install(ctx, packages); err != nil {
 		return err
 	}
-	left, err := before.residue(all)
+	left, err := before.residue(all, false)
 	if err != nil {
 		return err
 	}
 	return w.done(seq, &after{Residue: &left})
 }
 
-// beginInstall records the system before packages are installed. An
-// installation of this step that was cut short is gone on with: what the system
-// was before it cannot be seen any more.
-func (w *Writer) beginInstall(packages, all []string) (int, []string, system, error) {
-	_, entries, err := w.run.journal.read(w.run.ID)
+// closeInstall ends an installation that was cut short, and records what it
+// brought.
+func (r *Run) closeInstall(ctx context.Context, e entry, tell progress.Handler) (*after, error) {
+	before, err := r.system(e.Op.System)
 	if err != nil {
-		return 0, nil, system{}, err
+		return nil, err
 	}
-	for _, e := range entries {
-		same := e.Op.Kind == packagesOp && e.Step == w.step && e.After == nil && !e.Undone
-		if same && !slices.ContainsFunc(all, func(name string) bool { return !slices.Contains(e.Op.Packages, name) }) {
-			before, err := w.run.system(e.Op.System)
-			return e.Seq, e.Op.Packages, before, err
-		}
+	w := &Writer{run: r, tell: tell, step: e.Step}
+	if err := awaitPackageManager(ctx, w.Wait); err != nil {
+		return nil, err
 	}
+	if err := w.repairPackages(ctx); err != nil {
+		return nil, err
+	}
+	left, err := before.residue(e.Op.Packages, true)
+	if err != nil {
+		return nil, err
+	}
+	seen := &after{Residue: &left}
+	return seen, r.append(record{Type: "done", Seq: e.Seq, After: seen})
+}
+
+// beginInstall records the system before packages are installed.
+func (w *Writer) beginInstall(packages, all []string) (int, system, error) {
 	before, err := recordSystem()
 	if err != nil {
-		return 0, nil, before, err
+		return 0, before, err
 	}
 	encoded, err := json.Marshal(before)
 	if err != nil {
-		return 0, nil, before, fmt.Errorf("record the system before packages: %w", err)
+		return 0, before, fmt.Errorf("record the system before packages: %w", err)
 	}
 	blob, err := w.run.keep(encoded)
 	if err != nil {
-		return 0, nil, before, err
+		return 0, before, err
 	}
 	seq, err := w.begin(op{Kind: packagesOp, Name: strings.Join(packages, " "), Packages: all, System: blob})
-	return seq, all, before, err
+	return seq, before, err
 }
 
 // repairPackages finishes what an interrupted dpkg began: an earlier run's, or
@@ -135,16 +146,32 @@ func (w *Writer) repairPackages(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for an interrupted dpkg: %w", err)
 	}
-	half := bytes.Contains(status, []byte(" half-")) || bytes.Contains(status, []byte(" unpacked\n")) || bytes.Contains(status, []byte(" triggers-"))
-	if len(pending) == 0 && !half {
+	if len(pending) == 0 && !halfDone(status) {
 		return nil
 	}
 	w.Wait("finishing an interrupted package installation")
-	if _, err := run.Do(ctx, apt("dpkg", "--configure", "-a", "--force-confdef", "--force-confold")); err != nil {
-		return err
+	// dpkg fails where a dependency was not unpacked yet: apt gets it.
+	_, configureErr := run.Do(ctx, apt("dpkg", "--configure", "-a", "--force-confdef", "--force-confold"))
+	if _, err := run.Do(ctx, aptInstall(nil, "--fix-broken")); err != nil {
+		return errors.Join(configureErr, err)
 	}
-	_, err = run.Do(ctx, apt("apt-get", "-y", "--fix-broken", "install"))
-	return err
+	return nil
+}
+
+// halfDone tells whether dpkg's status has a package in a state that only an
+// interrupted dpkg leaves: "Status: install ok half-configured".
+func halfDone(status []byte) bool {
+	for line := range bytes.Lines(status) {
+		words := bytes.Fields(line)
+		if len(words) != 4 || string(words[0]) != "Status:" {
+			continue
+		}
+		switch string(words[3]) {
+		case "half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending":
+			return true
+		}
+	}
+	return false
 }
 
 // toInstall asks apt what it would install for packages, those they depend on
@@ -400,60 +427,104 @@ func listing() ([]string, error) {
 
 // residue compares the machine now with what it was before packages were
 // installed. What others did meanwhile is not residue, see brought; an account
-// counts when the maintainer scripts name it.
-func (s system) residue(packages []string) (residue, error) {
+// counts when the maintainer scripts name it. Late tells that the installation
+// ended unseen, so that others may have changed what it made.
+func (s system) residue(packages []string, late bool) (residue, error) {
 	now, err := recordSystem()
 	if err != nil {
 		return residue{}, err
 	}
-	owned, scripts, err := packageContents(packages)
+	c, err := packageContents(packages)
 	if err != nil {
 		return residue{}, err
 	}
-	left := residue{Etc: map[string]string{}}
+	left := residue{Made: map[string]string{}, Etc: map[string]string{}}
 	for _, name := range added(s.Packages, now.Packages) {
-		if bare, _, _ := strings.Cut(name, ":"); slices.Contains(packages, name) || slices.Contains(packages, bare) {
+		if listed(packages, name) {
 			left.Packages = append(left.Packages, name)
 		}
 	}
 	unnamed := func(account string) bool {
-		return !regexp.MustCompile(`\b` + regexp.QuoteMeta(account) + `\b`).Match(scripts)
+		return !regexp.MustCompile(`\b` + regexp.QuoteMeta(account) + `\b`).Match(c.scripts)
 	}
 	left.Users = slices.DeleteFunc(added(s.Users, now.Users), unnamed)
 	left.Groups = slices.DeleteFunc(added(s.Groups, now.Groups), unnamed)
-	for _, path := range added(s.Listing, now.Listing) {
-		// A directory of a package stays behind when dpkg finds it in use.
-		if owned[path] && (strings.HasPrefix(path, "/usr/") || !isDir(path)) {
-			continue // dpkg removes it
+	left.Paths = s.broughtOf(added(s.Listing, now.Listing), c)
+	for _, path := range left.Paths {
+		if late || !peoples(path) {
+			continue
 		}
-		if s.brought(path, owned, scripts) {
-			left.Paths = append(left.Paths, path)
+		if left.Made[path], err = fingerprint(path); err != nil {
+			return residue{}, err
 		}
 	}
 	for path, old := range s.Etc {
-		if sum := now.Etc[path].Inode.SHA256; sum != old.Inode.SHA256 {
-			left.Etc[path] = sum
+		sum := now.Etc[path].Inode.SHA256
+		if sum == old.Inode.SHA256 || late && path != "/etc/ld.so.cache" && !names(c.scripts, path, "") {
+			continue
 		}
+		left.Etc[path] = sum
 	}
 	return left, nil
 }
 
-// brought tells whether a path that is new since s is of the packages: it lies
-// in a register, or it or a new directory that it lies in is listed by them or
-// named in their scripts.
-func (s system) brought(path string, owned map[string]bool, scripts []byte) bool {
-	if names(scripts, path, "/") {
-		return true // made on the way to one that is named
+// broughtOf picks what the packages brought, see brought, and the directories
+// that had to be made for it. What dpkg itself removes is left out.
+func (s system) broughtOf(paths []string, c contents) []string {
+	var found, undecided []string
+	for _, path := range paths {
+		// A directory of a package stays behind when dpkg finds it in use.
+		if c.owns(path) && (strings.HasPrefix(path, "/usr/") || !isDir(path)) {
+			continue
+		}
+		if s.brought(path, c) {
+			found = append(found, path)
+		} else if isDir(path) {
+			undecided = append(undecided, path)
+		}
+	}
+	for _, path := range undecided {
+		if slices.ContainsFunc(found, func(below string) bool { return strings.HasPrefix(below, path+"/") }) {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
+// brought tells whether a path that is new since s is of the packages, and no
+// other's: it is named in their scripts, it is their entry of a register, or it
+// lies in a new directory that they list or name.
+func (s system) brought(path string, c contents) bool {
+	if c.others[path] {
+		return false
+	}
+	if names(c.scripts, path, "/") {
+		return true // or made on the way to one that is named
 	}
 	for top := path; top != "/"; top = filepath.Dir(top) {
-		if slices.Contains(registers, top) {
+		_, before := slices.BinarySearch(s.Listing, top)
+		if !before && !c.others[top] && (c.owns(top) || names(c.scripts, top, "")) {
 			return true
 		}
-		if _, before := slices.BinarySearch(s.Listing, top); !before && (owned[top] || names(scripts, top, "")) {
-			return true
+		if slices.Contains(registers, top) {
+			return s.registered(path, c)
 		}
 	}
 	return false
+}
+
+// registered tells whether an entry of a register is of the packages: a link
+// that leads to a file of theirs, systemd's note of a unit of theirs, or ucf's
+// copy of a file of theirs.
+func (s system) registered(path string, c contents) bool {
+	if at, isCopy := strings.CutPrefix(path, "/var/lib/ucf/cache/"); isCopy {
+		return s.brought(strings.ReplaceAll(at, ":", "/"), c)
+	}
+	if strings.HasPrefix(path, "/var/lib/systemd/") {
+		unit := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "stamp-"), ".dsh-also")
+		return c.owns("/usr/lib/systemd/system/"+unit) || c.owns("/usr/lib/systemd/user/"+unit)
+	}
+	return slices.ContainsFunc(c.targets(path), c.owns)
 }
 
 // names tells whether a shell script has a path in it, whole, or followed by
@@ -517,43 +588,87 @@ func firstFields(path string) ([]string, error) {
 	return names, nil
 }
 
-// packageContents reads the file lists of packages and their maintainer
-// scripts. A merged /usr lists /lib/x for what is found at /usr/lib/x.
-func packageContents(packages []string) (owned map[string]bool, scripts []byte, err error) {
-	owned = map[string]bool{}
-	for _, name := range packages {
-		files, err := filepath.Glob("/var/lib/dpkg/info/" + name + "[.:]*")
-		if err != nil {
-			return nil, nil, fmt.Errorf("look at package %s: %w", name, err)
-		}
-		for _, path := range files {
-			kind := filepath.Ext(path)
-			if kind != ".list" && kind != ".preinst" && kind != ".postinst" {
-				continue
-			}
-			content, err := os.ReadFile(path)
-			if err != nil {
-				return nil, nil, fmt.Errorf("look at package %s: %w", name, err)
-			}
-			if kind != ".list" {
-				scripts = append(scripts, content...)
-				continue
-			}
-			for line := range strings.Lines(string(content)) {
-				addPath(owned, strings.TrimSuffix(line, "\n"))
-			}
-		}
-	}
-	return owned, scripts, nil
+// contents is what packages consist of.
+type contents struct {
+	owned    map[string]bool // paths that they list
+	others   map[string]bool // paths that other packages list
+	scripts  []byte          // their maintainer scripts
+	readlink func(string) (string, error)
 }
 
-func addPath(owned map[string]bool, path string) {
-	owned[path] = true
-	for _, merged := range []string{"/bin/", "/sbin/", "/lib/", "/lib64/"} {
-		if strings.HasPrefix(path, merged) {
-			owned["/usr"+path] = true
+// packageContents reads the file lists of packages and their maintainer scripts.
+func packageContents(packages []string) (contents, error) {
+	c := contents{owned: map[string]bool{}, others: map[string]bool{}, readlink: os.Readlink}
+	entries, err := os.ReadDir("/var/lib/dpkg/info")
+	if err != nil {
+		return c, fmt.Errorf("look at the files of packages: %w", err)
+	}
+	for _, e := range entries {
+		kind := filepath.Ext(e.Name())
+		ours := listed(packages, strings.TrimSuffix(e.Name(), kind))
+		if kind != ".list" && (!ours || kind != ".preinst" && kind != ".postinst") {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join("/var/lib/dpkg/info", e.Name()))
+		if err != nil {
+			return c, fmt.Errorf("look at the files of packages: %w", err)
+		}
+		switch {
+		case kind != ".list":
+			c.scripts = append(c.scripts, content...)
+		case ours:
+			addPaths(c.owned, content)
+		default:
+			addPaths(c.others, content)
 		}
 	}
+	return c, nil
+}
+
+// listed tells whether a package, as dpkg names it ("libc6:amd64"), is in a
+// list of apt, which names the architecture only when it is not the machine's.
+func listed(packages []string, name string) bool {
+	bare, _, _ := strings.Cut(name, ":")
+	return slices.Contains(packages, name) || slices.Contains(packages, bare)
+}
+
+// addPaths adds the lines of a file list. A merged /usr lists /lib/x for what
+// is found at /usr/lib/x.
+func addPaths(paths map[string]bool, list []byte) {
+	for line := range strings.Lines(string(list)) {
+		path := strings.TrimSuffix(line, "\n")
+		paths[path] = true
+		for _, merged := range []string{"/bin/", "/sbin/", "/lib/", "/lib64/"} {
+			if strings.HasPrefix(path, merged) {
+				paths["/usr"+path] = true
+			}
+		}
+	}
+}
+
+// owns tells whether the packages list a path, as it is named in a merged /usr
+// or was before.
+func (c contents) owns(path string) bool { return c.owned[path] || c.owned["/usr"+path] }
+
+// linkHops is how many links are followed one after the other: of Debian's
+// alternatives there are two, /usr/bin/php to /etc/alternatives/php to the program.
+const linkHops = 4
+
+// targets lists where a link leads, step by step; nothing for what is no link.
+func (c contents) targets(path string) []string {
+	var found []string
+	for range linkHops {
+		target, err := c.readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = filepath.Clean(target)
+		found = append(found, path)
+	}
+	return found
 }
 
 // keepAccountFiles stores the account files sealed, as a system blob.

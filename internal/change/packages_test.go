@@ -1,6 +1,7 @@
 package change
 
 import (
+	"io/fs"
 	"slices"
 	"testing"
 
@@ -27,9 +28,10 @@ Purg nginx [1.22.1-9]
 Purg libfoo:i386 [1.0]
 Remv phpmyadmin [5.2]
 Purg php8.2-cli [8.2.30]
+Inst lighttpd (1.4.69-1 Debian:12/stable [amd64])
 `
 	asked := []string{"libfoo:i386", "nginx", "php8.2-cli:amd64"}
-	if diff := cmp.Diff([]string{"phpmyadmin"}, removedBesides(purge, asked)); diff != "" {
+	if diff := cmp.Diff([]string{"phpmyadmin", "lighttpd"}, changedBesides(purge, asked)); diff != "" {
 		t.Errorf("others that would go (-want +got)\n%s", diff)
 	}
 }
@@ -37,30 +39,71 @@ Purg php8.2-cli [8.2.30]
 // TestOnlyWhatPackagesBroughtIsResidue: undo removes residue, so what others
 // made while apt ran must not be taken for it.
 func TestOnlyWhatPackagesBroughtIsResidue(t *testing.T) {
-	before := system{Listing: []string{"/etc", "/etc/cron.d", "/etc/systemd", "/usr", "/usr/bin", "/var", "/var/lib", "/var/lib/app"}}
+	before := system{Listing: []string{"/etc", "/etc/alternatives", "/etc/cron.d", "/etc/systemd", "/etc/systemd/system", "/usr", "/usr/bin", "/var", "/var/lib",
+		"/var/lib/app", "/var/lib/systemd", "/var/lib/ucf", "/var/lib/ucf/cache"}}
 	slices.Sort(before.Listing)
-	owned := map[string]bool{"/etc": true, "/etc/nginx": true, "/etc/nginx/nginx.conf": true, "/var/lib": true, "/etc/cron.d": true, "/etc/cron.d/php": true}
-	scripts := []byte("datadir=/var/lib/mysql\n[ -e /var/www/html/index.html ] || mkdir -p /var/www/html\nrm -f /etc/apt.conf.d\n")
+	owned := map[string]bool{"/etc": true, "/etc/nginx": true, "/etc/nginx/nginx.conf": true, "/var/lib": true, "/etc/cron.d": true, "/etc/cron.d/php": true,
+		"/usr/bin/php8.2": true, "/usr/lib/systemd/system/nginx.service": true, "/etc/shared": true}
+	others := map[string]bool{"/etc": true, "/usr/bin/getfacl": true, "/etc/shared": true, "/etc/apache2": true}
+	links := map[string]string{
+		"/usr/bin/php": "/etc/alternatives/php", "/etc/alternatives/php": "/usr/bin/php8.2",
+		"/usr/bin/tool": "/opt/tool", "/etc/alternatives/editor": "/usr/bin/vim", "/usr/bin/loop": "loop",
+		"/etc/systemd/system/x.wants/nginx.service":  "/lib/systemd/system/nginx.service",
+		"/etc/systemd/system/x.wants/backup.service": "/etc/systemd/system/backup.service",
+	}
+	readlink := func(path string) (string, error) {
+		if target, there := links[path]; there {
+			return target, nil
+		}
+		return "", fs.ErrNotExist
+	}
+	scripts := []byte("datadir=/var/lib/mysql\n[ -e /var/www/html/index.html ] || mkdir -p /var/www/html\nrm -f /etc/apt.conf.d\n: /etc/apache2/mods-enabled\n")
 	for path, want := range map[string]bool{
-		"/etc/nginx":                                true,
-		"/etc/nginx/sites-enabled/default":          true,
-		"/etc/cron.d/php":                           true,
-		"/etc/cron.d/backup":                        false,
-		"/etc/alternatives/php":                     true,
-		"/etc/systemd/system/x.wants/nginx.service": true,
-		"/var/lib/mysql":                            true,
-		"/var/lib/mysql-files":                      false,
-		"/var/lib/mysqlx/db":                        false,
-		"/var/lib/app/upload":                       false,
-		"/var/lib/docker/image":                     false,
-		"/var/www":                                  true,
-		"/var/www/html":                             true,
-		"/var/www/html/index.html":                  true,
-		"/var/www/shop/index.php":                   false,
-		"/etc/apt.conf":                             false,
+		"/etc/nginx":                                 true,
+		"/etc/nginx/sites-enabled/default":           true,
+		"/etc/cron.d/php":                            true,
+		"/etc/cron.d/backup":                         false,
+		"/etc/alternatives/php":                      true,
+		"/etc/alternatives/editor":                   false,
+		"/etc/systemd/system/x.wants/nginx.service":  true,
+		"/etc/systemd/system/x.wants/backup.service": false,
+		"/etc/systemd/system/backup.service":         false,
+		"/usr/bin/php":                               true,
+		"/usr/bin/tool":                              false,
+		"/usr/bin/loop":                              false,
+		"/usr/bin/admin-tool":                        false,
+		"/usr/bin/getfacl":                           false,
+		"/var/lib/systemd/deb-systemd-helper-enabled/nginx.service.dsh-also": true,
+		"/var/lib/systemd/timers/stamp-backup.timer":                         false,
+		"/var/lib/ucf/cache/:etc:nginx:mime.types":                           true,
+		"/var/lib/ucf/cache/:etc:vim:vimrc":                                  false,
+		"/etc/shared/file":                                                   false,
+		"/etc/apache2/sites-enabled/shop.conf":                               false,
+		"/var/lib/mysql":                                                     true,
+		"/var/lib/mysql-files":                                               false,
+		"/var/lib/mysqlx/db":                                                 false,
+		"/var/lib/app/upload":                                                false,
+		"/var/lib/docker/image":                                              false,
+		"/var/www":                                                           true,
+		"/var/www/html":                                                      true,
+		"/var/www/html/index.html":                                           true,
+		"/var/www/shop/index.php":                                            false,
+		"/etc/apt.conf":                                                      false,
 	} {
-		if got := before.brought(path, owned, scripts); got != want {
+		if got := before.brought(path, contents{owned, others, scripts, readlink}); got != want {
 			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
+
+func TestOnlyAStatusTellsOfAnInterruptedDpkg(t *testing.T) {
+	const whole = "Package: a\nStatus: install ok installed\nDescription: reads half-open pipes, left\n unpacked\n half-configured triggers-pending\n\nPackage: b\nStatus: deinstall ok config-files\n"
+	if halfDone([]byte(whole)) {
+		t.Error("a description is taken for a state")
+	}
+	for _, state := range []string{"half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"} {
+		if !halfDone([]byte(whole + "\nPackage: c\nStatus: install ok " + state + "\n")) {
+			t.Errorf("a package that is %s is not seen", state)
 		}
 	}
 }

@@ -12,21 +12,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"rocca/internal/mariadb"
 	"rocca/internal/progress"
 	"rocca/internal/run"
 )
 
 // UndoOptions say how far an undo goes.
 type UndoOptions struct {
-	DeleteData bool             // throw away what visitors and users left since
-	HasData    func() bool      // tells whether they left anything; asked once, when it matters
-	KeepDir    string           // where files go that others changed since, instead of being lost
-	SQL        SQL              // to the database server
-	Tell       progress.Handler //
+	DeleteData bool                     // throw away what visitors and users left since
+	HasData    func(Tables) bool        // tells whether they left anything; asked once of each, when it matters
+	Configured Tables                   // of the Matomo that files belong to when rocca made no schema for it
+	Schemas    func() ([]string, error) // lists the schemas of this machine's database server
+	KeepDir    string                   // where files go that others changed since, instead of being lost
+	SQL        SQL                      // to the database server
+	Tell       progress.Handler         //
 }
 
 // Undo takes back what still stands of a run, last change first. Each change
@@ -37,7 +39,7 @@ func (r *Run) Undo(ctx context.Context, o UndoOptions) (Result, error) {
 	if err != nil {
 		return Interrupted, err
 	}
-	u := undo{Run: r, options: o, dataIsFree: sync.OnceValue(func() bool { return o.DeleteData || o.HasData == nil || !o.HasData() })}
+	u := undo{Run: r, options: o, hasData: map[Tables]bool{}}
 	if err := r.append(record{Type: "undoing"}); err != nil {
 		return Interrupted, err
 	}
@@ -47,14 +49,20 @@ func (r *Run) Undo(ctx context.Context, o UndoOptions) (Result, error) {
 		if e.Undone {
 			continue
 		}
-		holds, err := u.holdsData(e)
+		if e.Op.Kind == packagesOp && e.After == nil {
+			if e.After, err = r.closeInstall(ctx, e, o.Tell); err != nil {
+				failures = append(failures, fmt.Errorf("end the installation of %s: %w", e.Op.Name, err))
+				continue
+			}
+		}
+		why, err := u.stays(ctx, e)
 		if err != nil {
-			failures = append(failures, fmt.Errorf("look for data before taking back %s: %w", e.Op.Name, err))
+			failures = append(failures, fmt.Errorf("look whether others need %s: %w", e.Op.Name, err))
 			continue
 		}
-		if holds {
+		if why != "" {
 			u.kept = append(u.kept, e.Op.Name)
-			o.Tell.Tell(progress.Event{Kind: progress.Skip, Step: e.Step, Text: "kept, because it holds data: " + e.Op.Name})
+			o.Tell.Tell(progress.Event{Kind: progress.Skip, Step: e.Step, Text: e.Op.Name + " stays: " + why})
 			continue
 		}
 		r.onPoint("undoing " + e.Op.Name)
@@ -87,32 +95,106 @@ func (r *Run) Undo(ctx context.Context, o UndoOptions) (Result, error) {
 
 type undo struct {
 	*Run
-	options    UndoOptions
-	dataIsFree func() bool     // asks the database server, once
-	kept       []string        // names of what holds data
-	users      map[string]bool // that own kept files, by id
-	groups     map[string]bool
-	unitFiles  bool // a unit file was touched
+	options   UndoOptions
+	hasData   map[Tables]bool // what the database server said
+	kept      []string        // names of what stays
+	users     map[string]bool // that own kept files, by id
+	groups    map[string]bool
+	unitFiles bool // a unit file was touched
 }
 
-// holdsData tells whether taking back the change would throw away data that
-// the owner did not ask to throw away.
-func (u *undo) holdsData(e entry) (bool, error) {
+// stays tells why a change is not to be taken back: it would throw away data
+// that the owner did not ask to throw away, or what others use. It is empty
+// when there is no reason.
+func (u *undo) stays(ctx context.Context, e entry) (string, error) {
+	const holdsData = "it holds data"
 	switch {
-	case e.Op.Kind == sqlOp && e.Op.Data:
-		return !u.dataIsFree(), nil
-	case e.Op.Kind == packagesOp && slices.ContainsFunc(e.Op.Packages, func(name string) bool { return strings.HasPrefix(name, "mariadb-server") }):
-		// The server that holds kept data stays, with its packages.
-		schemas, err := u.journal.standingData()
-		return schemas && !u.dataIsFree(), err
+	case e.Op.Kind == sqlOp && e.Op.Drops != nil:
+		if u.holdsData(e.Op.Server, *e.Op.Drops) {
+			return holdsData, nil
+		}
+	case e.Op.Kind == packagesOp:
+		return u.packagesStay(ctx, e.After.Residue.Packages)
 	case e.Op.Kind == pathOp && e.Op.Content == Data && e.Op.Before.Type == absent:
-		return u.keepsPath(e.Op.Name)
+		if keeps, err := u.keepsPath(e.Op.Name); err != nil || keeps {
+			return holdsData, err
+		}
 	case e.Op.Kind == userOp || e.Op.Kind == groupOp:
 		// The id of a deleted account may be given to another, who then would
 		// own the kept files.
-		return u.ownsKept(e), nil
+		if u.ownsKept(e) {
+			return "it owns data that stays", nil
+		}
 	}
-	return false, nil
+	return "", nil
+}
+
+// holdsData tells whether somebody left something in tables on a server. Of
+// another server than the one that can be asked, it is taken for a yes.
+func (u *undo) holdsData(server string, tables Tables) bool {
+	if u.options.DeleteData || u.options.HasData == nil {
+		return false
+	}
+	if u.host() != server {
+		return true
+	}
+	holds, asked := u.hasData[tables]
+	if !asked {
+		holds = u.options.HasData(tables)
+		u.hasData[tables] = holds
+	}
+	return holds
+}
+
+// host names the database server that can be asked, see SQL.
+func (u *undo) host() string {
+	if u.options.SQL == nil {
+		return ""
+	}
+	return u.options.SQL.Host()
+}
+
+// dataIsFree tells whether files of Matomo's may go: nobody left anything in
+// the schemas that rocca made, nor in the one that is configured.
+func (u *undo) dataIsFree() (bool, error) {
+	made, err := u.journal.standingSchemas()
+	if err != nil {
+		return false, err
+	}
+	if u.holdsData(u.host(), u.options.Configured) {
+		return false, nil
+	}
+	return !slices.ContainsFunc(made, func(o op) bool { return u.holdsData(o.Server, *o.Drops) }), nil
+}
+
+// packagesStay tells why packages are not to be removed.
+func (u *undo) packagesStay(ctx context.Context, packages []string) (string, error) {
+	isServer := func(name string) bool { return strings.HasPrefix(name, "mariadb-server") }
+	if u.options.Schemas != nil && slices.ContainsFunc(packages, isServer) {
+		// Purging it deletes every schema, whoever made it.
+		schemas, err := u.options.Schemas()
+		if err != nil {
+			return fmt.Sprintf("the database server cannot be asked whether it holds schemas of others (%v)", err), nil
+		}
+		made, err := u.journal.standingSchemas()
+		if err != nil {
+			return "", err
+		}
+		foreign := slices.DeleteFunc(slices.Clone(schemas), func(name string) bool {
+			return slices.ContainsFunc(made, func(o op) bool { return o.Server == "" && o.Drops.Schema == name })
+		})
+		switch {
+		case len(foreign) > 0:
+			return fmt.Sprintf("the database server holds schemas that rocca did not make (%s); when they have moved or may go: DROP DATABASE, then rocca undo %d", strings.Join(foreign, ", "), u.Run.ID), nil
+		case len(schemas) > 0:
+			return "it holds data", nil
+		}
+	}
+	needing, err := needing(ctx, packages)
+	if err != nil || len(needing) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("packages that were installed since need it (%s); when they may go: apt-get purge, then rocca undo %d", strings.Join(needing, ", "), u.Run.ID), nil
 }
 
 // keepsPath tells whether a path of the owner's data stays: not when it is an
@@ -122,8 +204,8 @@ func (u *undo) keepsPath(path string) (bool, error) {
 	if err != nil || now.Type == absent {
 		return false, err
 	}
-	if u.dataIsFree() {
-		return false, nil
+	if free, err := u.dataIsFree(); err != nil || free {
+		return false, err
 	}
 	if now.Type == dir {
 		if names, err := os.ReadDir(path); err != nil || len(names) == 0 {
@@ -148,22 +230,25 @@ func (u *undo) ownsKept(e entry) bool {
 	return err == nil && u.groups[group.Gid]
 }
 
-// standingData tells whether a schema that rocca made still stands.
-func (j *Journal) standingData() (bool, error) {
+// standingSchemas lists the changes that made schemas which still stand.
+func (j *Journal) standingSchemas() ([]op, error) {
 	ids, err := j.ids()
 	if err != nil {
-		return false, err
+		return nil, err
 	}
+	var made []op
 	for _, id := range ids {
 		_, entries, err := j.read(id)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		if slices.ContainsFunc(entries, func(e entry) bool { return e.Op.Kind == sqlOp && e.Op.Data && !e.Undone }) {
-			return true, nil
+		for _, e := range entries {
+			if e.Op.Kind == sqlOp && e.Op.Drops != nil && !e.Undone {
+				made = append(made, e.Op)
+			}
 		}
 	}
-	return false, nil
+	return made, nil
 }
 
 func (u *undo) reverse(ctx context.Context, e entry) error {
@@ -275,7 +360,7 @@ func (u *undo) keepForeign(path string) error {
 
 // keep stores a content where its owner finds it.
 func (u *undo) keep(path string, content []byte, why string) error {
-	target := filepath.Join(u.options.KeepDir, fmt.Sprintf("run-%d", u.Run.ID), path)
+	target := u.keptAt(path)
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 		return fmt.Errorf("keep a changed file: %w", err)
 	}
@@ -342,24 +427,10 @@ func (u *undo) reversePackages(ctx context.Context, e entry) error {
 	if err != nil {
 		return err
 	}
-	left := residue{}
-	if e.After != nil && e.After.Residue != nil {
-		left = *e.After.Residue
-	} else {
-		// Cut short: it is known which packages apt was going to install.
-		w := &Writer{run: u.Run, tell: u.options.Tell, step: e.Step}
-		if err := awaitPackageManager(ctx, w.Wait); err != nil {
-			return err
-		}
-		if err := w.repairPackages(ctx); err != nil {
-			return err
-		}
-		if left, err = before.residue(e.Op.Packages); err != nil {
-			return err
-		}
-		if err := u.append(record{Type: "done", Seq: e.Seq, After: &after{Residue: &left}}); err != nil {
-			return err
-		}
+	left := *e.After.Residue
+	rescued, err := u.rescue(ctx, left)
+	if err != nil {
+		return err
 	}
 	if err := purge(ctx, left.Packages); err != nil {
 		return err
@@ -381,42 +452,51 @@ func (u *undo) reversePackages(ctx context.Context, e entry) error {
 	if err := u.removeResidue(left.Paths); err != nil {
 		return err
 	}
-	return u.restoreEtcFiles(before, left)
+	return errors.Join(u.restoreEtcFiles(before, left), u.tellRescued(rescued))
 }
 
 func purge(ctx context.Context, packages []string) error {
-	installed, err := installedPackages()
-	if err != nil {
+	command, some, err := purgeCommand(packages)
+	if err != nil || !some {
 		return err
 	}
-	var present []string
-	for _, name := range packages {
-		if _, found := slices.BinarySearch(installed, name); found {
-			present = append(present, name)
-		}
-	}
-	if len(present) == 0 {
-		return nil
-	}
-	argv := append([]string{"apt-get", "-y", "-o", lockTimeout, "purge"}, present...)
-	simulated, err := run.Do(ctx, apt(append(argv, "--simulate")...))
-	if err != nil {
-		return err
-	}
-	if others := removedBesides(string(simulated.Stdout), present); len(others) > 0 {
-		return fmt.Errorf("remove packages: others that were installed since need them: %s\nhint: apt-get purge %[1]s, if nobody needs them", strings.Join(others, " "))
-	}
-	_, err = run.Do(ctx, apt(argv...))
+	_, err = run.Do(ctx, command)
 	return err
 }
 
-// removedBesides lists the packages that a simulation would remove and that
-// are not among those asked for: "Purg nginx [1.22.1-9]", "Remv ...".
-func removedBesides(simulation string, asked []string) []string {
+// needing lists the packages beyond those given that would go, or come in
+// their place, if those were purged.
+func needing(ctx context.Context, packages []string) ([]string, error) {
+	command, some, err := purgeCommand(packages, "--simulate")
+	if err != nil || !some {
+		return nil, err
+	}
+	simulated, err := run.Do(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	return changedBesides(string(simulated.Stdout), packages), nil
+}
+
+// purgeCommand purges those packages that are installed, if any are, and
+// nothing that apt thinks is not needed any more.
+func purgeCommand(packages []string, options ...string) (command run.Command, some bool, err error) {
+	installed, err := installedPackages()
+	if err != nil {
+		return command, false, err
+	}
+	present := slices.DeleteFunc(slices.Clone(packages), func(name string) bool { return !slices.Contains(installed, name) })
+	argv := append([]string{"apt-get", "-y", "-o", lockTimeout, "--no-auto-remove"}, options...)
+	return apt(append(append(argv, "purge"), present...)...), len(present) > 0, nil
+}
+
+// changedBesides lists the packages that a simulation would remove or install
+// and that are not among those asked for: "Purg nginx [1.22.1-9]", "Remv ...".
+func changedBesides(simulation string, asked []string) []string {
 	var others []string
 	for line := range strings.Lines(simulation) {
 		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] != "Purg" && fields[0] != "Remv" {
+		if len(fields) < 2 || !slices.Contains([]string{"Purg", "Remv", "Inst"}, fields[0]) {
 			continue
 		}
 		if !slices.ContainsFunc(asked, func(name string) bool { return name == fields[1] || strings.HasPrefix(name, fields[1]+":") }) {
@@ -427,13 +507,18 @@ func removedBesides(simulation string, asked []string) []string {
 }
 
 // removeResidue removes what maintainer scripts made, deepest first; a
-// directory only when nothing else is in it.
+// directory only when nothing else is in it. What became a package's since, or
+// is a link in a register that leads somewhere, is not theirs any more.
 func (u *undo) removeResidue(paths []string) error {
+	c, err := packageContents(nil)
+	if err != nil {
+		return err
+	}
 	slices.Sort(paths)
 	slices.Reverse(paths)
 	for _, path := range paths {
 		info, err := os.Lstat(path)
-		if err != nil {
+		if err != nil || c.others[path] {
 			continue
 		}
 		switch {
@@ -442,6 +527,8 @@ func (u *undo) removeResidue(paths []string) error {
 		case info.IsDir():
 			// Not empty: others use it, or it held something before.
 			_ = os.Remove(path)
+		case info.Mode()&os.ModeSymlink != 0 && inRegister(path) && exists(path):
+			continue
 		default:
 			err = os.Remove(path)
 		}
@@ -450,6 +537,16 @@ func (u *undo) removeResidue(paths []string) error {
 		}
 	}
 	return nil
+}
+
+func inRegister(path string) bool {
+	return slices.ContainsFunc(registers, func(register string) bool { return strings.HasPrefix(path, register+"/") })
+}
+
+// exists tells whether something is at a path, or where a link there leads.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // restoreEtcFiles brings files below /etc back that the installation changed,
@@ -535,6 +632,9 @@ func (u *undo) refreshUnits(ctx context.Context, entries []entry) {
 }
 
 func (u *undo) reverseSQL(ctx context.Context, e entry) error {
+	if u.host() != e.Op.Server {
+		return fmt.Errorf("it was made on %s, and the configured one is %s\nhint: name that server in rocca.yaml again (database.host)", serverName(e.Op.Server), serverName(u.host()))
+	}
 	reverse, err := u.Run.kept(e.Op.Reverse)
 	if err != nil {
 		return err
@@ -543,9 +643,15 @@ func (u *undo) reverseSQL(ctx context.Context, e entry) error {
 		if statement == "" {
 			continue
 		}
-		if err := u.options.SQL.Exec(ctx, statement); err != nil {
+		err := u.options.SQL.Exec(ctx, statement)
+		if errors.Is(err, mariadb.ErrNoAccount) {
+			continue // dropped since by others: there is nothing to give back to it
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func serverName(host string) string { return cmp.Or(host, "this machine's database server") }

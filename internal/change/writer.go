@@ -46,10 +46,11 @@ type op struct {
 	// Of an account: a blob with the account files as they were.
 	Unit *unitState `json:"unit,omitempty"`
 
-	// Of SQL: a blob with the statements that reverse it. Data tells that
-	// they drop what the owner's visitors left.
-	Reverse string `json:"reverse,omitempty"`
-	Data    bool   `json:"data,omitempty"`
+	// Of SQL: the server it was sent to (empty: this machine's), and a blob
+	// with the statements that reverse it. Drops is what they throw away.
+	Server  string  `json:"server,omitempty"`
+	Reverse string  `json:"reverse,omitempty"`
+	Drops   *Tables `json:"drops,omitempty"`
 }
 
 // after is what was seen once an op was done.
@@ -91,9 +92,17 @@ func (a Attr) String() string { return fmt.Sprintf("%s:%s %04o", a.Owner, a.Grou
 // Root is the Attr of what only root writes and everybody reads.
 func Root(mode uint32) Attr { return Attr{"root", "root", mode} }
 
+// Tables are the tables of one Matomo: all of a schema that begin with a prefix.
+type Tables struct {
+	Schema string `json:"schema"`
+	Prefix string `json:"prefix"`
+}
+
 // SQL sends statements to the database server as its administrator.
 type SQL interface {
 	Exec(ctx context.Context, statement string) error
+	// Host names a server on another machine; it is empty for this machine's.
+	Host() string
 }
 
 // Writer makes changes, each recorded in the journal before it is made. It is
@@ -355,8 +364,8 @@ func showUnit(ctx context.Context, unit string) (unitState, error) {
 type SQLChange struct {
 	Title   string   // what it does, in words
 	Do      []string // statements, in order
-	Reverse []string // statements that take it back; each must be harmless when Do was cut short
-	Data    bool     // Reverse throws away what visitors and users left since
+	Reverse []string // statements that take it back, of one line each; each must be harmless when Do was cut short
+	Drops   *Tables  // what Reverse throws away, with all that visitors and users left since; nil: nothing
 }
 
 // SQL makes a change of the database.
@@ -365,7 +374,7 @@ func (w *Writer) SQL(ctx context.Context, c SQLChange) error {
 	if err != nil {
 		return err
 	}
-	seq, err := w.begin(op{Kind: sqlOp, Name: c.Title, Reverse: reverse, Data: c.Data})
+	seq, err := w.begin(op{Kind: sqlOp, Name: c.Title, Server: w.sql.Host(), Reverse: reverse, Drops: c.Drops})
 	if err != nil {
 		return err
 	}

@@ -288,6 +288,8 @@ func (r *rules) superuser(s Superuser) {
 		r.report("superuser.login", "", "must be 2 to 100 letters, digits and _ . @ + -, not %s", quote(s.Login))
 	} else if strings.EqualFold(s.Login, "anonymous") {
 		r.report("superuser.login", "", "anonymous is Matomo's name for visitors that are not logged in")
+	} else if slices.Contains([]string{"admin", "administrator", "root"}, strings.ToLower(s.Login)) {
+		r.report("superuser.login", "", "%s is what attackers try first", quote(s.Login))
 	}
 	if !validEmail(s.Email) {
 		r.report("superuser.email", "", "%s is no email address that Matomo accepts", quote(s.Email))

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"time"
 
+	"rocca/internal/config"
 	"rocca/internal/progress"
 	"rocca/internal/run"
 )
@@ -66,11 +67,11 @@ func sayer(progress func(Event)) func(string, ...any) {
 // look: Down removes it.
 func Up(ctx context.Context, o Options) (*Server, error) {
 	say := sayer(o.Progress)
-	o, err := o.withDefaults()
-	if err != nil {
+	if err := needRoot(); err != nil {
 		return nil, err
 	}
-	if err := needRoot(); err != nil {
+	o, err := o.withDefaults()
+	if err != nil {
 		return nil, err
 	}
 	unlock, err := lock(ctx, nameLock(o.Name), func() { say("waiting for another rocca that works on demo server %s", o.Name) })
@@ -132,6 +133,12 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Weak != "" && !slices.Contains([]string{WeakStock, WeakS1, WeakS2}, o.Weak) {
 		return o, fmt.Errorf("make a weak server %q: there are %s, %s and %s", o.Weak, WeakStock, WeakS1, WeakS2)
 	}
+	if o.Front != "" && o.Front != config.FrontNginx && o.Front != config.FrontApache {
+		return o, fmt.Errorf("make a server with the front %q: there are %s and %s", o.Front, config.FrontNginx, config.FrontApache)
+	}
+	if info, err := os.Stat(o.Release); err == nil && info.IsDir() && !o.AcceptUnsigned {
+		return o, fmt.Errorf("make a server from the directory %s: a directory has no signature\nhint: --accept-unsigned (make: ACCEPT_UNSIGNED=1) if you know where it is from", o.Release)
+	}
 	if o.Weak != "" && o.Bare {
 		return o, errors.New("make a server that is both bare and weak: choose one")
 	}
@@ -142,8 +149,8 @@ func (o Options) withDefaults() (Options, error) {
 func freeName() string {
 	name := "demo"
 	for i := 2; ; i++ {
-		if _, err := os.Lstat(filepath.Join(stateDir, name)); errors.Is(err, fs.ErrNotExist) {
-			return name
+		if _, err := os.Lstat(filepath.Join(stateDir, name)); err != nil {
+			return name // free, or not to be seen: then making it says why
 		}
 		name = fmt.Sprintf("demo-%d", i)
 	}
@@ -151,7 +158,7 @@ func freeName() string {
 
 func needRoot() error {
 	if os.Geteuid() != 0 {
-		return errors.New("work on demo servers: only root can make and boot them\nhint: sudo rocca demo up")
+		return errors.New("work on demo servers: only root can make, boot and enter them\nhint: call it again with sudo")
 	}
 	return nil
 }

@@ -47,8 +47,9 @@ func chooseRelease(ctx context.Context, o Options, say func(string, ...any)) (ho
 		return hostRelease{}, err
 	}
 	if err != nil {
+		say("this is rocca's stand-in, not Matomo: no release is named (--release, make: RELEASE=), and none could be fetched")
 		cause, _, _ := strings.Cut(err.Error(), "\n")
-		say("using rocca's stand-in, a small application of its own that answers as Matomo does: no --release is given and none can be fetched (%s)", cause)
+		say("the cause: %s", cause)
 		return hostRelease{}, nil
 	}
 	chosen.Key = o.ReleaseKey

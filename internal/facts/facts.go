@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+
+	"rocca/internal/secret"
 )
 
 // Server is everything observed of one server. A map lacks what was not asked
@@ -138,6 +140,8 @@ type Account struct {
 	TLS      bool     `json:"tls"`      // REQUIRE SSL or stronger
 	Refused  bool     `json:"refused"`  // the server does not accept the password that rocca holds for it
 	Grants   []string `json:"grants"`   // "SELECT ON `matomo`.`matomo_user`", normalised and sorted; never a password hash
+
+	Created secret.Secret `json:"-"` // the statement that would make it, a password hash in it
 }
 
 // Query is what an observer is asked to look at.

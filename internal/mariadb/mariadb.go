@@ -69,8 +69,14 @@ func Open(s Server) (Conn, error) {
 	return Conn{db, s}, nil
 }
 
+// Host names a server on another machine; it is empty for this machine's.
+func (c Conn) Host() string { return c.Server.Host }
+
 // Close ends the connection.
 func (c Conn) Close() error { return c.DB.Close() }
+
+// ErrNoAccount says that a statement names an account that the server does not have.
+var ErrNoAccount = errors.New("the account does not exist")
 
 // Exec runs a statement. The statement never appears in the error: it may hold a password.
 func (c Conn) Exec(ctx context.Context, statement string) error {
@@ -81,6 +87,9 @@ func (c Conn) Exec(ctx context.Context, statement string) error {
 	var refused *mysql.MySQLError
 	if errors.As(err, &refused) && strings.HasPrefix(statement, "REVOKE ") && (refused.Number == 1141 || refused.Number == 1147) {
 		return nil // what is not granted is already revoked
+	}
+	if refused != nil && refused.Number == 1133 {
+		return fmt.Errorf("run a statement on the database server: %w", ErrNoAccount)
 	}
 	if err != nil {
 		return fmt.Errorf("run a statement on the database server: %w", c.Server.Explain(err))

@@ -38,6 +38,8 @@ $deeds = [
     "read rocca's journal" => fn () => scandir('/var/lib/rocca'),
     'read the key' => fn () => scandir('/etc/rocca/tls') || file_get_contents('/etc/rocca/tls/self-signed.key'),
     'see other processes' => fn () => file_get_contents('/proc/1/cmdline'),
+    'ask the system bus' => fn () => stream_socket_client('unix:///run/dbus/system_bus_socket') || stream_socket_client('unix:///run/systemd/private'),
+    'call native code' => fn () => extension_loaded('ffi'),
     'make an executable file run' => fn () => function_exists('dl') && dl('../../../tmp/x.so') || ini_get('ffi.enable') === '1',
     'pcre.jit' => function () {
         ini_set('pcre.jit', '1');

@@ -12,8 +12,11 @@ import (
 	"rocca/internal/secret"
 )
 
-// Schema is a database schema (utf8mb4).
-type Schema struct{ Schema string }
+// Schema is a database schema (utf8mb4) for Matomo's tables.
+type Schema struct {
+	Schema string
+	Prefix string // of the tables; tells undo which of them may hold data
+}
 
 // Name implements change.Step.
 func (d Schema) Name() string { return "database schema " + d.Schema }
@@ -38,7 +41,7 @@ func (d Schema) Apply(ctx context.Context, w *change.Writer, s facts.Server) err
 		Title:   "make schema " + d.Schema,
 		Do:      []string{"CREATE DATABASE " + mariadb.Identifier(d.Schema) + " CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"},
 		Reverse: []string{"DROP DATABASE IF EXISTS " + mariadb.Identifier(d.Schema)},
-		Data:    true,
+		Drops:   &change.Tables{Schema: d.Schema, Prefix: d.Prefix},
 	})
 }
 
@@ -46,6 +49,7 @@ func (d Schema) Apply(ctx context.Context, w *change.Writer, s facts.Server) err
 type Account struct {
 	Account string   // "user@host"
 	Grants  []string // "SELECT, UPDATE ON `schema`.`table`", privileges sorted
+	Adopt   bool     // an account of this name that exists is ours: repair it
 
 	// On a remote server the account has a password and must use TLS. Locally
 	// it is that of the Unix user of the same name (unix_socket) and has none.
@@ -73,7 +77,11 @@ func (a Account) Plan(s facts.Server) (change.Proposal, error) {
 		return change.Proposal{Sentence: "make it with " + strings.Join(a.Grants, "; ")}, nil
 	}
 	var differs []string
+	add, drop := a.grantsDiffer(now)
 	switch {
+	case !a.Remote && !a.Adopt && (a.identityDiffers(now) || len(add)+len(drop) > 0):
+		name := mariadb.User(a.Account)
+		return change.Proposal{}, fmt.Errorf("there is an account of that name that rocca did not make\nhint: if nobody uses it: DROP USER %s; else give it another name: RENAME USER", name)
 	case a.Remote && now.Refused && !s.Paths[a.PasswordFile].Exists():
 		// Another Matomo may live on it, and its password could not be put back.
 		return change.Proposal{}, fmt.Errorf("there is an account of that name, and not by this machine's rocca\nhint: if nobody uses it: DROP USER %s; else choose another server", mariadb.User(a.Account))
@@ -84,7 +92,6 @@ func (a Account) Plan(s facts.Server) (change.Proposal, error) {
 	case a.identityDiffers(now):
 		differs = append(differs, "change how it identifies itself, now by "+now.Identity)
 	}
-	add, drop := a.grantsDiffer(now)
 	if len(drop) > 0 {
 		differs = append(differs, "revoke "+strings.Join(drop, "; "))
 	}
@@ -127,9 +134,8 @@ func (a Account) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 		c.Do = append(c.Do, "CREATE USER "+name+a.identify(s))
 		c.Reverse = append(c.Reverse, "DROP USER IF EXISTS "+name)
 	} else if a.identityDiffers(now) {
-		// What it was is a password hash at best, which rocca does not keep:
-		// undo leaves the stronger identity.
 		c.Do = append(c.Do, "ALTER USER "+name+a.identify(s))
+		c.Reverse = append(c.Reverse, a.identifyAgain(s, now)...)
 	}
 	add, drop := a.grantsDiffer(now)
 	for _, grant := range drop {
@@ -151,6 +157,20 @@ func (a Account) identify(s facts.Server) string {
 		return mariadb.Identified(s.Database.MariaDB(), a.Password)
 	}
 	return " IDENTIFIED VIA unix_socket"
+}
+
+// identifyAgain brings back how an account identified itself. What MySQL shows
+// of an account is not fit to be sent again: there the stronger identity stays.
+func (a Account) identifyAgain(s facts.Server, now facts.Account) []string {
+	shown, ok := strings.CutPrefix(now.Created.Reveal(), "CREATE USER ")
+	if !ok || !s.Database.MariaDB() || strings.Contains(shown, "\n") {
+		return nil
+	}
+	var statements []string
+	if a.Remote && !now.TLS {
+		statements = append(statements, "ALTER USER "+mariadb.User(a.Account)+" REQUIRE NONE")
+	}
+	return append(statements, "ALTER USER "+shown)
 }
 
 func allow(grant, name string) string {

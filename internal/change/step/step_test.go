@@ -9,6 +9,7 @@ import (
 
 	"rocca/internal/change"
 	"rocca/internal/facts"
+	"rocca/internal/secret"
 )
 
 // server makes the facts of one path.
@@ -38,7 +39,9 @@ func TestPlan(t *testing.T) {
 	link := Symlink{Path: "/l", Target: "there"}
 	gone := Gone{Path: "/g", Why: "it is bad"}
 	acl := map[string][]byte{"system.posix_acl_access": {2}}
-	account := Account{Account: "m@localhost", Grants: []string{"SELECT ON `m`.*"}}
+	account := Account{Account: "m@localhost", Grants: []string{"SELECT ON `m`.*"}, Adopt: true}
+	first := account
+	first.Adopt = false
 	database := func(a facts.Account) facts.Server {
 		return facts.Server{Database: facts.Database{Reached: true, Accounts: map[string]facts.Account{"m@localhost": a}}}
 	}
@@ -84,13 +87,17 @@ func TestPlan(t *testing.T) {
 		"packages, all there":   {Packages{"x", []string{"a", "b"}}, facts.Server{Packages: map[string]facts.Package{"a": {Installed: true}, "b": {Installed: true}}}, "", ""},
 		"packages, one missing": {Packages{"x", []string{"a", "b"}}, facts.Server{Packages: map[string]facts.Package{"a": {Installed: true}, "b": {}}}, "install b", ""},
 
-		"schema, there":            {Schema{"m"}, facts.Server{Database: facts.Database{Schemas: map[string][]string{"m": nil}}}, "", ""},
-		"schema, absent":           {Schema{"m"}, facts.Server{}, "make it", ""},
+		"schema, there":            {Schema{Schema: "m"}, facts.Server{Database: facts.Database{Schemas: map[string][]string{"m": nil}}}, "", ""},
+		"schema, absent":           {Schema{Schema: "m"}, facts.Server{}, "make it", ""},
 		"account, as it must be":   {account, database(facts.Account{Exists: true, Identity: "unix_socket", Grants: []string{"SELECT ON `m`.*"}}), "", ""},
 		"account, absent":          {account, database(facts.Account{}), "make it with SELECT ON `m`.*", ""},
 		"account, grant too many":  {account, database(facts.Account{Exists: true, Identity: "unix_socket", Grants: []string{"FILE ON *.*", "SELECT ON `m`.*"}}), "revoke FILE ON *.*", ""},
 		"account, grant too few":   {account, database(facts.Account{Exists: true, Identity: "unix_socket"}), "grant SELECT ON `m`.*", ""},
 		"account, with a password": {account, database(facts.Account{Exists: true, Identity: "mysql_native_password", Grants: []string{"SELECT ON `m`.*"}}), "change how it identifies itself, now by mysql_native_password", ""},
+		"account, of others":       {first, database(facts.Account{Exists: true, Identity: "mysql_native_password", Grants: []string{"SELECT ON `m`.*"}}), "", "rocca did not make"},
+		"account, other grants":    {first, database(facts.Account{Exists: true, Identity: "unix_socket"}), "", "rocca did not make"},
+		"account, just made":       {first, database(facts.Account{Exists: true, Identity: "unix_socket", Grants: []string{"SELECT ON `m`.*"}}), "", ""},
+		"account, not yet":         {first, database(facts.Account{}), "make it with SELECT ON `m`.*", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := c.step.Plan(c.now)
@@ -191,7 +198,7 @@ func TestLooks(t *testing.T) {
 		{Group{"g"}, facts.Query{Groups: []string{"g"}}},
 		{User{"u"}, facts.Query{Users: []string{"u"}}},
 		{Packages{"x", []string{"p"}}, facts.Query{Packages: []string{"p"}}},
-		{Schema{"s"}, facts.Query{Schemas: true}},
+		{Schema{Schema: "s"}, facts.Query{Schemas: true}},
 		{Account{Account: "a@b"}, facts.Query{Accounts: []string{"a@b"}}},
 		{Unit{Unit: "u", Inputs: []string{"/i"}}, facts.Query{Units: []string{"u"}, Paths: []string{"/i"}}},
 	} {
@@ -213,6 +220,28 @@ func TestGrantsAsSQL(t *testing.T) {
 		}
 		if got := strings.Join(revoke(grant, name), "; "); got != want.revoke {
 			t.Errorf("%s: %q, want %q", grant, got, want.revoke)
+		}
+	}
+}
+
+// TestUndoOfARepairedAccount: it logs in as it did before.
+func TestUndoOfARepairedAccount(t *testing.T) {
+	const shown = "`m`@`h` IDENTIFIED VIA unix_socket OR mysql_native_password USING '*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29'"
+	for name, c := range map[string]struct {
+		account Account
+		now     facts.Account
+		version string
+		want    []string
+	}{
+		"local":            {Account{Account: "m@h"}, facts.Account{Created: secret.New("CREATE USER " + shown)}, "10.11.6-MariaDB", []string{"ALTER USER " + shown}},
+		"remote":           {Account{Account: "m@h", Remote: true}, facts.Account{Created: secret.New("CREATE USER " + shown)}, "11.8.1-MariaDB", []string{"ALTER USER 'm'@'h' REQUIRE NONE", "ALTER USER " + shown}},
+		"remote, with TLS": {Account{Account: "m@h", Remote: true}, facts.Account{TLS: true, Created: secret.New("CREATE USER " + shown + " REQUIRE SSL")}, "11.8.1-MariaDB", []string{"ALTER USER " + shown + " REQUIRE SSL"}},
+		"of MySQL":         {Account{Account: "m@h", Remote: true}, facts.Account{Created: secret.New("CREATE USER " + shown)}, "8.0.35", nil},
+		"not shown":        {Account{Account: "m@h"}, facts.Account{}, "10.11.6-MariaDB", nil},
+	} {
+		got := c.account.identifyAgain(facts.Server{Database: facts.Database{Version: c.version}}, c.now)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"rocca/internal/mariadb"
@@ -16,10 +17,11 @@ type Data struct {
 	Users  int // beyond the first login
 	Sites  int // beyond the first site
 	Other  int // goals, segments, reports, dashboards
+	Tables int // tables that are not Matomo's
 }
 
 // Any tells whether there is something that its owner would miss.
-func (d Data) Any() bool { return d.Visits+d.Users+d.Sites+d.Other > 0 }
+func (d Data) Any() bool { return d.Visits+d.Users+d.Sites+d.Other+d.Tables > 0 }
 
 // String lists what there is.
 func (d Data) String() string {
@@ -27,7 +29,7 @@ func (d Data) String() string {
 	for _, part := range []struct {
 		count int
 		what  string
-	}{{d.Visits, "visits"}, {d.Users, "further users"}, {d.Sites, "further sites"}, {d.Other, "goals, segments, reports or dashboards"}} {
+	}{{d.Visits, "visits"}, {d.Users, "further users"}, {d.Sites, "further sites"}, {d.Other, "goals, segments, reports or dashboards"}, {d.Tables, "tables that are not Matomo's"}} {
 		if part.count > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.count, part.what))
 		}
@@ -35,8 +37,23 @@ func (d Data) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// foreignTables counts the tables that are not of a Matomo with this prefix.
+func foreignTables(tables []string, prefix string) int {
+	if !slices.Contains(tables, prefix+"user") {
+		return len(tables)
+	}
+	foreign := 0
+	for _, table := range tables {
+		if !strings.HasPrefix(table, prefix) {
+			foreign++
+		}
+	}
+	return foreign
+}
+
 // CountData counts what visitors and users left. A schema or table that is not
-// there holds nothing.
+// there holds nothing. In a schema without Matomo's table of users no table is
+// Matomo's: whose they are is not known.
 func CountData(ctx context.Context, conn *sql.DB, schema, prefix string) (Data, error) {
 	var d Data
 	all, err := schemas(ctx, conn)
@@ -47,6 +64,7 @@ func CountData(ctx context.Context, conn *sql.DB, schema, prefix string) (Data, 
 	for _, table := range all[schema] {
 		there[table] = true
 	}
+	d.Tables = foreignTables(all[schema], prefix)
 	for _, source := range []struct {
 		table, where string
 		allowed      int

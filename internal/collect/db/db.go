@@ -7,6 +7,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -55,6 +58,46 @@ func Observe(ctx context.Context, server mariadb.Conn, accounts []string, passwo
 	return d, nil
 }
 
+// LocalSchemas lists the schemas of this machine's database server, other than
+// its own. One that does not run is not asked: its schemas are directories.
+func LocalSchemas(ctx context.Context) ([]string, error) {
+	server, err := mariadb.Open(mariadb.Server{})
+	if err != nil {
+		return nil, err
+	}
+	defer server.Close()
+	found, err := schemas(ctx, server.DB)
+	if err == nil {
+		return slices.Sorted(maps.Keys(found)), nil
+	}
+	stored, dirErr := storedSchemas(dataDir)
+	if dirErr != nil {
+		return nil, fmt.Errorf("list database schemas: %w", errors.Join(server.Server.Explain(err), dirErr))
+	}
+	return stored, nil
+}
+
+// dataDir is where Debian's MariaDB keeps its data.
+const dataDir = "/var/lib/mysql"
+
+// storedSchemas lists the schemas of a server by its directories. It keeps
+// more than schemas in some whose names begin with "#" or are given.
+func storedSchemas(directory string) ([]string, error) {
+	entries, err := os.ReadDir(directory)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look for schemas: %w", err)
+	}
+	var found []string
+	for _, e := range entries {
+		name := e.Name()
+		if e.Type().IsRegular() || strings.HasPrefix(name, "#") || name == "lost+found" || slices.Contains(own, name) {
+			continue
+		}
+		found = append(found, name)
+	}
+	return found, nil
+}
+
 func schemas(ctx context.Context, conn *sql.DB) (map[string][]string, error) {
 	rows, err := conn.QueryContext(ctx, "SELECT s.schema_name, t.table_name FROM information_schema.schemata s"+
 		" LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name ORDER BY 1, 2")
@@ -79,7 +122,29 @@ func schemas(ctx context.Context, conn *sql.DB) (map[string][]string, error) {
 	return found, rows.Err()
 }
 
-var identity = regexp.MustCompile(`IDENTIFIED (?:VIA|WITH) '?([a-z0-9_]+)'?`)
+// One way to log in: a plugin and what it knows of the password. MariaDB
+// accepts any of several, "VIA unix_socket OR mysql_native_password USING '*94BD...'".
+const oneWay = `'?([a-z0-9_]+)'?(?: (?:USING|AS) '(?:[^'\\]|\\.|'')*')?`
+
+var (
+	identity = regexp.MustCompile(`IDENTIFIED (?:VIA|WITH) (` + oneWay + `(?: OR ` + oneWay + `)*)`)
+	way      = regexp.MustCompile(oneWay + `(?: OR |$)`)
+)
+
+// identifiedBy reads from the statement that would make an account by which
+// plugins it logs in: "unix_socket", "unix_socket or mysql_native_password",
+// "password" where none is named. What they know of a password is left out.
+func identifiedBy(created string) string {
+	clause := identity.FindStringSubmatch(created)
+	if clause == nil {
+		return "password"
+	}
+	var plugins []string
+	for _, match := range way.FindAllStringSubmatch(clause[1], -1) {
+		plugins = append(plugins, match[1])
+	}
+	return strings.Join(plugins, " or ")
+}
 
 func observeAccount(ctx context.Context, conn *sql.DB, account string) (facts.Account, error) {
 	created, err := column(ctx, conn, "SHOW CREATE USER "+mariadb.User(account))
@@ -90,11 +155,9 @@ func observeAccount(ctx context.Context, conn *sql.DB, account string) (facts.Ac
 	if err != nil {
 		return facts.Account{}, err
 	}
-	a := facts.Account{Exists: true, Identity: "password"}
-	if match := identity.FindStringSubmatch(strings.Join(created, " ")); match != nil {
-		a.Identity = match[1]
-	}
-	a.TLS = strings.Contains(strings.Join(created, " "), " REQUIRE SSL") || strings.Contains(strings.Join(created, " "), " REQUIRE X509")
+	statement := strings.Join(created, " ")
+	a := facts.Account{Exists: true, Identity: identifiedBy(statement), Created: secret.New(statement)}
+	a.TLS = strings.Contains(statement, " REQUIRE SSL") || strings.Contains(statement, " REQUIRE X509")
 	lines, err := column(ctx, conn, "SHOW GRANTS FOR "+mariadb.User(account))
 	if err != nil {
 		return a, err

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -78,6 +79,65 @@ func TestSplitPrivileges(t *testing.T) {
 	}
 }
 
+func TestIdentifiedBy(t *testing.T) {
+	for created, want := range map[string]string{
+		// As MariaDB 10.11 and 11.8 print them.
+		"CREATE USER `m`@`localhost` IDENTIFIED VIA unix_socket":                                                                            "unix_socket",
+		"CREATE USER `m`@`localhost` IDENTIFIED VIA unix_socket OR mysql_native_password USING '*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29'": "unix_socket or mysql_native_password",
+		"CREATE USER `m`@`localhost` IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket":                                   "mysql_native_password or unix_socket",
+		"CREATE USER `m`@`h` IDENTIFIED VIA ed25519 USING 'it''s OR pam' OR pam USING 'x' OR unix_socket REQUIRE SSL":                       "ed25519 or pam or unix_socket",
+		"CREATE USER `m`@`h` IDENTIFIED VIA unix_socket REQUIRE SSL WITH MAX_USER_CONNECTIONS 3":                                            "unix_socket",
+		"CREATE USER `m`@`h` IDENTIFIED BY PASSWORD '*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29'":                                            "password",
+		"CREATE USER `m`@`h`": "password",
+		// As MySQL 8 does.
+		"CREATE USER `m`@`h` IDENTIFIED WITH 'caching_sha2_password' AS '$A$005$x' REQUIRE SSL PASSWORD EXPIRE DEFAULT ACCOUNT UNLOCK": "caching_sha2_password",
+	} {
+		if got := identifiedBy(created); got != want {
+			t.Errorf("%s: %q, want %q", created, got, want)
+		}
+	}
+}
+
+func TestStoredSchemas(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"mysql", "sys", "performance_schema", "#rocksdb", "lost+found", "shop"} {
+		if err := os.Mkdir(dir+"/"+name, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, err := range map[string]error{"file": os.WriteFile(dir+"/ibdata1", nil, 0o600), "link": os.Symlink("/srv/wiki", dir+"/wiki")} {
+		if err != nil {
+			t.Fatal(name, err)
+		}
+	}
+	got, err := storedSchemas(dir)
+	if diff := cmp.Diff([]string{"shop", "wiki"}, got); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+	if got, err := storedSchemas(dir + "/none"); len(got) > 0 || err != nil {
+		t.Errorf("of nothing: %q, %v", got, err)
+	}
+}
+
+func TestForeignTables(t *testing.T) {
+	for _, c := range []struct {
+		tables []string
+		prefix string
+		want   int
+	}{
+		{nil, "m_", 0},
+		{[]string{"m_log_visit", "m_user"}, "m_", 0},
+		{[]string{"m_user", "orders"}, "m_", 1},
+		{[]string{"m_log_visit", "m_user"}, "other_", 2},
+		{[]string{"orders", "customers"}, "", 2},
+		{[]string{"user", "site"}, "", 0},
+	} {
+		if got := foreignTables(c.tables, c.prefix); got != c.want {
+			t.Errorf("%q with prefix %q: %d, want %d", c.tables, c.prefix, got, c.want)
+		}
+	}
+}
+
 func TestData(t *testing.T) {
 	if (Data{}).Any() || (Data{}).String() != "" {
 		t.Error("nothing is taken for something")
@@ -86,7 +146,7 @@ func TestData(t *testing.T) {
 	if got := d.String(); !d.Any() || got != "3 visits, 1 goals, segments, reports or dashboards" {
 		t.Errorf("got %q", got)
 	}
-	if !(Data{Sites: 1}).Any() || !(Data{Users: 1}).Any() || !(Data{Other: 1}).Any() {
+	if !(Data{Sites: 1}).Any() || !(Data{Tables: 1}).Any() || !(Data{Users: 1}).Any() || !(Data{Other: 1}).Any() {
 		t.Error("every kind of data counts")
 	}
 }

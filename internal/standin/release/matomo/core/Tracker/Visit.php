@@ -184,10 +184,10 @@ class Visit
     {
         return Cache::remember('general', 300, static function (): array {
             $privacy = new Privacy();
-            $salt = Option::get('fingerprint_salt');
+            $salt = Option::get('fingerprint_salt_0');
             if ($salt === false) {
                 $salt = bin2hex(random_bytes(16));
-                Option::set('fingerprint_salt', $salt);
+                Option::set('fingerprint_salt_0', $salt);
             }
             return ['mask' => $privacy->ipAnonymizerEnabled, 'mask_bytes' => $privacy->ipAddressMaskLength, 'fingerprint_salt' => $salt,
                 'settings' => Db::fetchAll('SELECT plugin_name, setting_name, setting_value FROM ' . Common::prefixTable('plugin_setting') . " WHERE user_login = ''")];

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"errors"
 	"io"
 	"path/filepath"
 	"strings"
@@ -181,7 +182,8 @@ func (m *machine) takingBackFails(t *testing.T) {
 		}
 	})})
 	var code int
-	if failed, ok := err.(*run.Error); ok {
+	var failed *run.Error
+	if errors.As(err, &failed) {
 		code = failed.ExitCode
 	}
 	if code != 6 || !strings.Contains(string(got.Stderr), "rocca undo") {

@@ -181,10 +181,11 @@ func (s *session) input(ctx context.Context) (blueprint.Input, error) {
 	return in, err
 }
 
-// installed tells whether any run of rocca still stands on this server.
+// installed tells whether any run of rocca still stands on this server. What
+// stays of one that was undone is its owner's data, or what others use.
 func (s *session) installed() (bool, error) {
 	runs, err := s.journal.Runs()
-	return slices.ContainsFunc(runs, change.RunInfo.Standing), err
+	return slices.ContainsFunc(runs, func(r change.RunInfo) bool { return r.Standing() && r.Result != change.PartUndone }), err
 }
 
 // preflight tells what speaks against changing this server.

@@ -16,7 +16,9 @@ import (
 
 	"rocca/internal/change"
 	"rocca/internal/collect/db"
+	"rocca/internal/facts"
 	"rocca/internal/progress"
+	"rocca/internal/run"
 )
 
 // keptDir is where undo puts files that others changed since.
@@ -61,9 +63,12 @@ func (s *session) undo(cmd *cobra.Command, args []string, yes, deleteData, dryRu
 		return err
 	}
 	out := cmd.OutOrStdout()
+	if dryRun && s.flags.json {
+		return showRuns(cmd, chosen, true)
+	}
 	if dryRun || !yes {
 		for _, info := range chosen {
-			fmt.Fprintf(out, "run %d (%s, %s, %s): %d changes\n", info.ID, info.Verb, info.Started.Local().Format("2006-01-02 15:04"), info.Result, info.Changes)
+			fmt.Fprintf(out, "run %d (%s, %s, %s): %s\n", info.ID, info.Verb, info.Started.Local().Format("2006-01-02 15:04"), info.Result, count(info.Changes, "change"))
 			for _, name := range slices.Backward(info.Steps) {
 				fmt.Fprintf(out, "  %s\n", name)
 			}
@@ -80,7 +85,7 @@ func (s *session) undo(cmd *cobra.Command, args []string, yes, deleteData, dryRu
 	ctx := context.WithoutCancel(cmd.Context())
 	kept, left := false, ""
 	for _, info := range chosen {
-		result, err := s.undoRun(ctx, info.ID, s.undoOptions(ctx, tell, deleteData, &left))
+		result, err := s.undoRun(ctx, info, s.undoOptions(ctx, tell, deleteData, &left))
 		if err != nil {
 			return &exitError{exitRollbackFailed, fmt.Errorf("take back run %d: %w\nhint: mend the cause, then: rocca undo %d", info.ID, err, info.ID)}
 		}
@@ -100,14 +105,34 @@ func (s *session) undo(cmd *cobra.Command, args []string, yes, deleteData, dryRu
 	return nil
 }
 
-func (s *session) undoRun(ctx context.Context, id int, options change.UndoOptions) (change.Result, error) {
-	run, err := s.journal.Resume(id)
+func (s *session) undoRun(ctx context.Context, info change.RunInfo, options change.UndoOptions) (change.Result, error) {
+	if err := s.wakeDatabase(ctx, info); err != nil {
+		return info.Result, err
+	}
+	recorded, err := s.journal.Resume(info.ID)
 	if err != nil {
 		return change.Broken, err
 	}
-	defer run.Close()
-	result, err := run.Undo(ctx, options)
-	return result, errors.Join(err, run.End(result))
+	defer recorded.Close()
+	result, err := recorded.Undo(ctx, options)
+	return result, errors.Join(err, recorded.End(result))
+}
+
+// wakeDatabase starts the local database server when a run changed something in
+// it: a later run that was taken back may have left it stopped, as it had been.
+func (s *session) wakeDatabase(ctx context.Context, info change.RunInfo) error {
+	const unit = "mariadb.service"
+	asks := slices.ContainsFunc(info.Steps, func(step string) bool { return strings.HasPrefix(step, "database ") })
+	if !asks || s.config.Database.Remote() {
+		return nil
+	}
+	seen, err := s.server.Observe(ctx, facts.Query{Units: []string{unit}})
+	if err != nil || !seen.Units[unit].Loaded || seen.Units[unit].Active {
+		return err
+	}
+	// When it cannot start, undoing goes as far as it can and says what is left.
+	_, _ = run.Do(ctx, run.Command{Argv: []string{"systemctl", "start", unit}})
+	return nil
 }
 
 // undoOptions says how far an undo goes. What data it finds is described in left.

@@ -154,7 +154,7 @@ type RunInfo struct {
 	ID      int       `json:"id"`
 	Verb    string    `json:"verb"`
 	Started time.Time `json:"started"`
-	Ended   time.Time `json:"ended,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"` // first; taking back comes later
 	Result  Result    `json:"result"`
 	Changes int       `json:"changes"` // that stand
 	Steps   []string  `json:"steps"`   // that changed something, in order
@@ -438,13 +438,16 @@ func (j *Journal) read(id int) (RunInfo, []entry, error) {
 			}
 			info.Result, info.Ended = Interrupted, time.Time{}
 		case line.Type == "undoing":
-			info.Result, info.Ended = Interrupted, time.Time{}
+			info.Result = Interrupted
 		case line.Type == "done" && known:
 			entries[at].After = line.After
 		case line.Type == "undone" && known:
 			entries[at].Undone = true
 		case line.Type == "end":
-			info.Result, info.Ended = line.Result, line.Time
+			info.Result = line.Result
+			if info.Ended.IsZero() {
+				info.Ended = line.Time
+			}
 		}
 	}
 	for _, e := range entries {

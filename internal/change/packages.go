@@ -524,7 +524,10 @@ func (s system) registered(path string, c contents) bool {
 		unit := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "stamp-"), ".dsh-also")
 		return c.owns("/usr/lib/systemd/system/"+unit) || c.owns("/usr/lib/systemd/user/"+unit)
 	}
-	return slices.ContainsFunc(c.targets(path), c.owns)
+	return slices.ContainsFunc(c.targets(path), func(target string) bool {
+		// A service that starts may make its socket an alternative.
+		return c.owns(target) || strings.HasPrefix(target, "/run/") && names(c.scripts, "/"+filepath.Base(path), "")
+	})
 }
 
 // names tells whether a shell script has a path in it, whole, or followed by
@@ -592,11 +595,12 @@ func firstFields(path string) ([]string, error) {
 type contents struct {
 	owned    map[string]bool // paths that they list
 	others   map[string]bool // paths that other packages list
-	scripts  []byte          // their maintainer scripts
+	scripts  []byte          // their maintainer scripts and units of systemd
 	readlink func(string) (string, error)
 }
 
-// packageContents reads the file lists of packages and their maintainer scripts.
+// packageContents reads the file lists of packages, their maintainer scripts and
+// units.
 func packageContents(packages []string) (contents, error) {
 	c := contents{owned: map[string]bool{}, others: map[string]bool{}, readlink: os.Readlink}
 	entries, err := os.ReadDir("/var/lib/dpkg/info")
@@ -621,6 +625,16 @@ func packageContents(packages []string) (contents, error) {
 		default:
 			addPaths(c.others, content)
 		}
+	}
+	for path := range c.owned {
+		if filepath.Dir(path) != "/usr/lib/systemd/system" || isDir(path) {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return c, fmt.Errorf("look at the units of packages: %w", err)
+		}
+		c.scripts = append(append(c.scripts, '\n'), content...)
 	}
 	return c, nil
 }

@@ -48,6 +48,7 @@ func TestOnlyWhatPackagesBroughtIsResidue(t *testing.T) {
 	links := map[string]string{
 		"/usr/bin/php": "/etc/alternatives/php", "/etc/alternatives/php": "/usr/bin/php8.2",
 		"/usr/bin/tool": "/opt/tool", "/etc/alternatives/editor": "/usr/bin/vim", "/usr/bin/loop": "loop",
+		"/etc/alternatives/php-fpm.sock": "/run/php/php8.2-fpm.sock", "/etc/alternatives/app.sock": "/run/app/app.sock",
 		"/etc/systemd/system/x.wants/nginx.service":  "/lib/systemd/system/nginx.service",
 		"/etc/systemd/system/x.wants/backup.service": "/etc/systemd/system/backup.service",
 	}
@@ -57,7 +58,7 @@ func TestOnlyWhatPackagesBroughtIsResidue(t *testing.T) {
 		}
 		return "", fs.ErrNotExist
 	}
-	scripts := []byte("datadir=/var/lib/mysql\n[ -e /var/www/html/index.html ] || mkdir -p /var/www/html\nrm -f /etc/apt.conf.d\n: /etc/apache2/mods-enabled\n")
+	scripts := []byte("datadir=/var/lib/mysql\n[ -e /var/www/html/index.html ] || mkdir -p /var/www/html\nrm -f /etc/apt.conf.d\n: /etc/apache2/mods-enabled\nExecStartPost=-/usr/lib/php/helper install /run/php/php-fpm.sock 82\n")
 	for path, want := range map[string]bool{
 		"/etc/nginx":                                 true,
 		"/etc/nginx/sites-enabled/default":           true,
@@ -65,6 +66,8 @@ func TestOnlyWhatPackagesBroughtIsResidue(t *testing.T) {
 		"/etc/cron.d/backup":                         false,
 		"/etc/alternatives/php":                      true,
 		"/etc/alternatives/editor":                   false,
+		"/etc/alternatives/php-fpm.sock":             true,
+		"/etc/alternatives/app.sock":                 false,
 		"/etc/systemd/system/x.wants/nginx.service":  true,
 		"/etc/systemd/system/x.wants/backup.service": false,
 		"/etc/systemd/system/backup.service":         false,

@@ -88,7 +88,8 @@ func (c Conn) Exec(ctx context.Context, statement string) error {
 	if errors.As(err, &refused) && strings.HasPrefix(statement, "REVOKE ") && (refused.Number == 1141 || refused.Number == 1147) {
 		return nil // what is not granted is already revoked
 	}
-	if refused != nil && refused.Number == 1133 {
+	// GRANT and ALTER USER have different numbers for it; 1396 means others, too.
+	if refused != nil && (refused.Number == 1133 || refused.Number == 1396 && strings.HasPrefix(statement, "ALTER USER ")) {
 		return fmt.Errorf("run a statement on the database server: %w", ErrNoAccount)
 	}
 	if err != nil {

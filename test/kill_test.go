@@ -79,16 +79,16 @@ func (m *machine) undone(t *testing.T) {
 // killAtEveryStep kills rocca up when each step starts; the next run goes on.
 // Where a step takes long, it is killed again in its middle.
 func (m *machine) killAtEveryStep(t *testing.T) {
-	killed := map[int]bool{}
+	killed := map[string]bool{}
 	middle := map[string]bool{"code": true, "install": true, "unit": true} // kinds that are killed in the middle, too
-	for next := 1; ; {
+	for {
 		var inMiddle bool
 		got, at := m.signalled(t, syscall.SIGKILL, func(e event) bool {
 			kind, _, _ := strings.Cut(e.Step, " ")
 			switch {
-			case e.Kind == "start" && e.Index >= next:
+			case e.Kind == "start" && !killed[e.Step]:
 				return true
-			case e.Kind == "wait" && middle[kind] && killed[e.Index] && strings.HasPrefix(e.Text, "unpacking"):
+			case e.Kind == "wait" && middle[kind] && killed[e.Step] && strings.HasPrefix(e.Text, "unpacking"):
 				inMiddle = true
 				delete(middle, kind)
 				return true
@@ -107,8 +107,7 @@ func (m *machine) killAtEveryStep(t *testing.T) {
 			break
 		}
 		if !inMiddle {
-			killed[at.Index] = true
-			next = at.Index + 1
+			killed[at.Step] = true
 		}
 	}
 	t.Logf("killed at %d steps", len(killed))

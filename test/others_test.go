@@ -51,7 +51,7 @@ dpkg-deb --build /root/shop /root/shop.deb && dpkg -i /root/shop.deb`)
 	t.Run("undo with its data", func(t *testing.T) {
 		m.run(t, "dpkg", "--purge", "shop")
 		got := m.undo(t, "--delete-data", "1")
-		if !strings.Contains(got, "(shop)") || !strings.Contains(got, "/etc/nginx/sites-available/shop") {
+		if !strings.Contains(got, "(shop)") || !strings.Contains(got, "kept in /var/lib/rocca/kept/run-1") {
 			t.Errorf("it does not tell what stays, and what is kept:\n%s", tailOf(got))
 		}
 		m.shopIsWhole(t)

@@ -28,7 +28,7 @@ func (b *blueprint) database() []change.Step {
 		)
 	}
 	return append(steps,
-		step.Schema{Schema: b.Config.Database.Name},
+		step.Schema{Schema: b.Config.Database.Name, Prefix: b.Config.Database.Prefix},
 		b.account(AdminUser, b.adminGrants()),
 	)
 }

@@ -61,8 +61,11 @@ func belongings(c contents, left residue, shipped map[string]string) ([]string, 
 		return err
 	}
 	for _, top := range append(c.directories(), left.Paths...) {
+		if !peoples(top) || inRegister(top) {
+			continue
+		}
 		// What a link leads to is not the packages' to remove.
-		if real, err := filepath.EvalSymlinks(top); !peoples(top) || err != nil || isDir(top) && real != top {
+		if real, err := filepath.EvalSymlinks(top); isDir(top) && (err != nil || real != top) {
 			continue
 		}
 		if err := filepath.WalkDir(top, add); err != nil {
@@ -202,6 +205,6 @@ func (u *undo) tellRescued(copies map[string]string) error {
 		return nil
 	}
 	slices.Sort(gone)
-	u.options.Tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("files of others went with the packages; they are kept in %s: %s", u.keptAt("/"), strings.Join(gone, ", "))})
+	u.options.Tell.Tell(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("files of others went with the packages (%d); they are kept in %s: %s", len(gone), u.keptAt("/"), strings.Join(gone, ", "))})
 	return nil
 }

@@ -603,8 +603,8 @@ func reverseUnit(ctx context.Context, e entry) error {
 	if err != nil {
 		return err
 	}
-	if before.File == "" && strings.HasSuffix(e.Op.Name, ".timer") {
-		// The stamp of when it last ran.
+	if !before.Active && before.File != "enabled" && strings.HasSuffix(e.Op.Name, ".timer") {
+		// The stamp of when it last ran, which it had not before.
 		_, err := run.Do(ctx, run.Command{Argv: []string{"systemctl", "clean", "--what=state", e.Op.Name}})
 		return err
 	}

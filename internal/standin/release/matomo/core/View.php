@@ -31,7 +31,7 @@ class View
             (string) file_get_contents($source)
         );
         $directory = dirname($compiled);
-        if (!is_dir($directory) && !@mkdir($directory, 0750)) {
+        if (!is_dir($directory) && !@mkdir($directory, 0750) && !is_dir($directory)) { // or another made it meanwhile
             throw new \RuntimeException("Unable to create the directory $directory");
         }
         $new = tempnam($directory, 'swap');

@@ -35,7 +35,8 @@ class Environment
         $tmp = PIWIK_USER_PATH . '/tmp';
         foreach (self::DIRECTORIES as $directory) {
             $path = "$tmp/$directory";
-            if (is_dir($path) ? !is_writable($path) : !@mkdir($path, 0750)) {
+            // Another process may make it meanwhile.
+            if (!is_dir($path) && !@mkdir($path, 0750) && !is_dir($path) || !is_writable($path)) {
                 http_response_code(500);
                 throw new \RuntimeException("Matomo couldn't write to the directory $path.");
             }

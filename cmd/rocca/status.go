@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rocca/internal/blueprint"
+	"rocca/internal/config"
 	"rocca/internal/facts"
 )
 
@@ -48,7 +49,7 @@ be, 10 rocca has set up no Matomo here.`,
 			return errors.Join(s.status(cmd), s.Close())
 		},
 	}
-	cmd.Flags().StringVarP(&flags.config, "config", "c", "/etc/rocca/rocca.yaml", "configuration file")
+	cmd.Flags().StringVarP(&flags.config, "config", "c", config.DefaultPath, "configuration file")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print JSON")
 	return cmd
 }

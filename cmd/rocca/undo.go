@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,10 +11,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"rocca/internal/change"
 	"rocca/internal/collect/db"
+	"rocca/internal/config"
 	"rocca/internal/facts"
 	"rocca/internal/progress"
 	"rocca/internal/run"
@@ -49,7 +48,7 @@ back, 11 another rocca is at work.`,
 			return errors.Join(s.undo(cmd, args, yes, deleteData, dryRun), s.Close())
 		},
 	}
-	cmd.Flags().StringVarP(&flags.config, "config", "c", "/etc/rocca/rocca.yaml", "configuration file")
+	cmd.Flags().StringVarP(&flags.config, "config", "c", config.DefaultPath, "configuration file")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "one JSON object per line")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&deleteData, "delete-data", false, "also throw away what visitors and users left since")
@@ -180,16 +179,11 @@ func (s *session) chooseRuns(args []string) ([]change.RunInfo, error) {
 }
 
 func agreeToUndo(cmd *cobra.Command) error {
-	in, isFile := cmd.InOrStdin().(*os.File)
-	if !isFile || !term.IsTerminal(int(in.Fd())) {
+	in, found := terminal(cmd)
+	if !found {
 		return errors.New("ask before taking back: there is no terminal to ask on\nhint: rocca undo --yes")
 	}
-	fmt.Fprint(cmd.OutOrStdout(), "\nTake this back? [y/N] ")
-	line, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y") {
-		return &exitError{exitUsage, errors.New("nothing was changed")}
-	}
-	return nil
+	return ask(cmd, in, "Take this back?")
 }
 
 func newRunsCommand() *cobra.Command {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,12 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"rocca/internal/blueprint"
 	"rocca/internal/change"
@@ -169,17 +166,12 @@ func (u *up) openProgress() (end func()) {
 
 // agree shows the plan and asks.
 func (u *up) agree(planned []change.Planned) error {
-	in, isFile := u.cmd.InOrStdin().(*os.File)
-	if !isFile || !term.IsTerminal(int(in.Fd())) {
+	in, found := terminal(u.cmd)
+	if !found {
 		return errors.New("ask before changing this server: there is no terminal to ask on\nhint: rocca plan shows what would change; rocca up --yes does it")
 	}
 	printPlan(u.cmd.OutOrStdout(), planned, false)
-	fmt.Fprintf(u.cmd.OutOrStdout(), "\nChange this server? [y/N] ")
-	line, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y") {
-		return &exitError{exitUsage, errors.New("nothing was changed")}
-	}
-	return nil
+	return ask(u.cmd, in, "Change this server?")
 }
 
 // rollBack takes a failed run back. An interrupt must not stop it half-way.

@@ -104,7 +104,7 @@ func (i install) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 	var answer headless.Answer
 	err = w.Action("run Matomo's installation", func() error {
 		answer, err = i.headless(ctx, headless.Request{
-			Action: headless.Install, Root: i.Layout.Code, URL: i.url(), MaskedIPBytes: 2,
+			Action: headless.Install, Root: i.Layout.Code, URL: i.Config.URL(), MaskedIPBytes: 2,
 			Superuser: headless.Superuser{Login: i.Config.Superuser.Login, Password: password, Email: i.Config.Superuser.Email, Language: i.Config.Language},
 			Site:      headless.Site{Name: i.Config.Site.Name, URL: i.Config.Site.URL, Timezone: i.Config.Site.Timezone, Currency: i.Config.Site.Currency},
 		})
@@ -131,9 +131,6 @@ func (i install) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 	}
 	return nil
 }
-
-// url is the public address of Matomo.
-func (b *blueprint) url() string { return b.Config.URL() }
 
 // trustedHosts are the names that Matomo answers to, as browsers send them:
 // with a port that is not the usual one.

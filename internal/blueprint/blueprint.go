@@ -1,6 +1,5 @@
 // Package blueprint says what a hardened Matomo server is, as an ordered list
-// of steps. It holds no state and touches nothing: package change carries the
-// steps out.
+// of steps. It changes nothing itself: package change carries the steps out.
 //
 // The order is part of the design: the front, which is what the outside can
 // reach, comes last, when Matomo is installed and its installer is closed.

@@ -33,6 +33,14 @@ type Config struct {
 	Trim          bool           `yaml:"trim"`           // drop tests, docs and unused languages from the release
 	Apps          []App          `yaml:"apps"`           // further PHP applications of the same machine
 	AdminNetworks []netip.Prefix `yaml:"admin_networks"` // who may reach the UI and API; empty: everybody. The tracker is always public
+	SSHNetworks   []netip.Prefix `yaml:"ssh_networks"`   // who may reach SSH; empty: everybody
+	Ports         []string       `yaml:"ports"`          // "tcp/25": open to the outside beside SSH and the front
+	Outbound      []string       `yaml:"outbound"`       // hosts that Matomo may connect to
+	Hardening     Hardening      `yaml:"hardening"`      // what rocca changes of Debian itself
+	Privacy       Privacy        `yaml:"privacy"`        // what was decided about visitors' data
+	TrackedPages  []string       `yaml:"tracked_pages"`  // URLs of pages that rocca audit fetches
+	Records       []Record       `yaml:"records"`        // what only the owner can vouch for
+	Waivers       []Waiver       `yaml:"waivers"`        // findings that the owner accepts for a time
 
 	source source // where Load found each value
 }

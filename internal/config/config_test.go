@@ -273,6 +273,8 @@ func TestDefaults(t *testing.T) {
 		Superuser: Superuser{Login: "owner", Email: "owner@stats.example.org"},
 		Language:  "en",
 		Trim:      true,
+		Hardening: Hardening{Firewall: true, Kernel: true, Mounts: true, SSH: true, Upgrades: true, AuditTimer: true},
+		Privacy:   Privacy{RawDays: 180},
 	}
 	for name, text := range map[string]string{
 		"empty":          "",
@@ -359,6 +361,21 @@ admin_networks:
   - 10.1.2.3
   - 192.0.2.9/24
   - 2001:db8::/32
+ssh_networks: [203.0.113.7]
+ports: [tcp/25]
+outbound: smtp.example.org
+hardening:
+  kernel: false
+  ssh_keys: true
+privacy: {raw_days: 90, report_months: 24, consent: cookieless}
+tracked_pages: [https://www.example.org/]
+records:
+  - {subject: incident-plan, date: 2026-10-01, document: /root/plan.md}
+waivers:
+  - id: FRT-09
+    reason: the load balancer does
+    owner: jane
+    until: 2027-03-31
 `), machine)
 	if err != nil {
 		t.Fatal(err)
@@ -383,6 +400,14 @@ admin_networks:
 		AdminNetworks: []netip.Prefix{
 			netip.MustParsePrefix("10.1.2.3/32"), netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32"),
 		},
+		SSHNetworks:  []netip.Prefix{netip.MustParsePrefix("203.0.113.7/32")},
+		Ports:        []string{"tcp/25"},
+		Outbound:     []string{"smtp.example.org"},
+		Hardening:    Hardening{Firewall: true, Mounts: true, SSH: true, SSHKeys: true, Upgrades: true, AuditTimer: true},
+		Privacy:      Privacy{RawDays: 90, ReportMonths: 24, Consent: "cookieless"},
+		TrackedPages: []string{"https://www.example.org/"},
+		Records:      []Record{{Subject: "incident-plan", Date: "2026-10-01", Document: "/root/plan.md"}},
+		Waivers:      []Waiver{{ID: "FRT-09", Reason: "the load balancer does", Owner: "jane", Until: "2027-03-31"}},
 	}
 	if diff := cmp.Diff(want, c, sameValues); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -503,7 +528,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 func TestExamplesAreValid(t *testing.T) {
 	for _, k := range keys {
 		section, name, nested := strings.Cut(k.path, ".")
-		if k.example == "" || section == "apps" && nested {
+		if k.example == "" || nested && slices.Contains([]string{"apps", "records", "waivers"}, section) {
 			continue
 		}
 		text := k.path + ": " + k.example + "\n"
@@ -521,6 +546,35 @@ func TestExamplesAreValid(t *testing.T) {
 				t.Errorf("%s%v", text, bad)
 			}
 		}
+	}
+}
+
+// What an audit is told must be whole: a waiver without an end, or a record
+// without a date, would hide a finding for ever.
+func TestWaiversAndRecordsAreWhole(t *testing.T) {
+	for text, want := range map[string]string{
+		"waivers: [{id: FRT-09, owner: jane, until: 2027-03-31}]":                        "waivers[0]: has no reason",
+		"waivers: [{id: FRT-09, reason: x, until: 2027-03-31}]":                          "waivers[0]: has no owner",
+		"waivers: [{id: FRT-09, reason: x, owner: jane}]":                                "waivers[0].until: \"\" is no date",
+		"waivers: [{id: FRT-09, reason: x, owner: jane, until: 2027-02-30}]":             "waivers[0].until: \"2027-02-30\" is no date",
+		"waivers: [{id: everything, reason: x, owner: jane, until: 2027-02-28}]":         "waivers[0].id: \"everything\" is no id",
+		"waivers: [{id: FRT-09, scope: a*b, reason: x, owner: jane, until: 2027-02-28}]": "waivers[0].scope: has a *",
+		"records: [{subject: incident-plan}]":                                            "records[0].date: \"\" is no date",
+		"records: [{subject: plan, date: 2026-01-01}]":                                   "records[0].subject: \"plan\" is no subject",
+		"ports: [tcp/70000]":                  "ports[0]: \"tcp/70000\" is no protocol",
+		"ports: [https]":                      "ports[0]: \"https\" is no protocol",
+		"outbound: [https://example.org/]":    "outbound[0]: \"https://example.org/\" is no host",
+		"privacy: {raw_days: 0}":              "privacy.raw_days: must be from 1",
+		"privacy: {consent: maybe}":           "privacy.consent: must be one of",
+		"tracked_pages: [ftp://example.org/]": "tracked_pages[0]: must begin with http",
+	} {
+		_, err := parse("rocca.yaml", []byte(text), machine)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+	if _, err := parse("rocca.yaml", []byte("waivers: [{id: FRT-09, scope: /srv/*, reason: x, owner: jane, until: 2027-03-31}]"), machine); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -119,7 +119,7 @@ func (d *decoder) list(node ast.Node, to reflect.Value, path string, keyAt posit
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok {
 		_, isScalar := node.(ast.ScalarNode)
-		if to.Type().Elem().Kind() == reflect.Struct && to.Type().Elem() != reflect.TypeFor[netip.Prefix]() {
+		if isEntries(to.Type()) {
 			isScalar = false
 		}
 		if !isScalar || node.Type() == ast.NullType {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -45,6 +46,8 @@ func (d Defaults) start() Config {
 		Superuser: Superuser{Login: "owner"},
 		Language:  "en",
 		Trim:      true,
+		Hardening: Hardening{Firewall: true, Kernel: true, Mounts: true, SSH: true, Upgrades: true, AuditTimer: true},
+		Privacy:   Privacy{RawDays: 180},
 	}
 }
 
@@ -191,19 +194,25 @@ func parse(file string, text []byte, defaults Defaults) (Config, error) {
 		sortProblems(problems)
 		return Config{}, &Error{Problems: problems}
 	}
-	for i, network := range c.AdminNetworks {
+	d.wholeNetworks("admin_networks", c.AdminNetworks)
+	d.wholeNetworks("ssh_networks", c.SSHNetworks)
+	c.source = source{file: file, positions: d.positions, warnings: d.warnings}
+	return c, nil
+}
+
+// wholeNetworks clears the bits beyond the prefix length, and warns of them.
+func (d *decoder) wholeNetworks(key string, networks []netip.Prefix) {
+	for i, network := range networks {
 		if network == network.Masked() {
 			continue
 		}
-		c.AdminNetworks[i] = network.Masked()
+		networks[i] = network.Masked()
 		d.warnings = append(d.warnings, d.locate(Problem{
-			Key:  fmt.Sprintf("admin_networks[%d]", i),
+			Key:  fmt.Sprintf("%s[%d]", key, i),
 			Text: fmt.Sprintf("%s has bits set beyond its prefix length and is read as the whole network %s", network, network.Masked()),
 			Hint: fmt.Sprintf("write %s, or %s for the single address", network.Masked(), network.Addr()),
 		}))
 	}
-	c.source = source{file: file, positions: d.positions, warnings: d.warnings}
-	return c, nil
 }
 
 // related tells whether one key is the other or holds it: a problem with one

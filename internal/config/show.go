@@ -31,23 +31,28 @@ func (c Config) write(w *tabwriter.Writer, section reflect.Value, path, indent s
 		if i == 0 && strings.HasSuffix(path, "]") {
 			lead = strings.TrimSuffix(indent, "  ") + "- "
 		}
-		switch entries := value.Interface().(type) {
-		case TLS, Database, Site, Superuser:
+		switch {
+		case value.Kind() == reflect.Struct:
 			fmt.Fprintf(w, "%s%s:\n", lead, f.name)
 			c.write(w, value, at, indent+"  ")
-		case []App:
-			if len(entries) == 0 {
+		case isEntries(value.Type()):
+			if value.Len() == 0 {
 				fmt.Fprintf(w, "%s%s: []\t# %s\n", lead, f.name, c.origin(at))
 				continue
 			}
 			fmt.Fprintf(w, "%s%s:\n", lead, f.name)
-			for j := range entries {
+			for j := range value.Len() {
 				c.write(w, value.Index(j), fmt.Sprintf("%s[%d]", at, j), indent+"    ")
 			}
 		default:
 			fmt.Fprintf(w, "%s%s: %s\t# %s\n", lead, f.name, inline(value), c.origin(at))
 		}
 	}
+}
+
+// isEntries tells whether a type is a list of sections.
+func isEntries(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && t.Elem() != reflect.TypeFor[netip.Prefix]()
 }
 
 func (c Config) origin(path string) string {

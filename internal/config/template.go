@@ -39,7 +39,7 @@ func writeTemplate(b *bytes.Buffer, section reflect.Value, path, indent string) 
 			writeTemplate(b, value, at, indent+"  ")
 			continue
 		}
-		if value.Type() == reflect.TypeFor[[]App]() {
+		if isEntries(value.Type()) {
 			for _, entry := range fields(value.Type().Elem()) {
 				about, _ := describe(join(at, entry.name))
 				prose(b, "#   ", entry.name+": "+about.about)
@@ -109,12 +109,13 @@ writable by nobody else, must not be a symbolic link, and may have at most ` + f
 The defaults below are those of a machine that is called ` + "`stats.example.org`" + `.
 `)
 	c := Defaults{Hostname: "stats.example.org"}.Config()
-	writeTable(&b, valueOf(&c), "")
+	writeTable(&b, valueOf(&c), "", false)
 	return b.Bytes()
 }
 
-// writeTable documents the keys of one section, then its sections.
-func writeTable(b *bytes.Buffer, section reflect.Value, path string) {
+// writeTable documents the keys of one section, or of each entry of a list,
+// then its sections.
+func writeTable(b *bytes.Buffer, section reflect.Value, path string, entry bool) {
 	b.WriteString("\n| key | default | example | meaning |\n|---|---|---|---|\n")
 	for _, f := range fields(section.Type()) {
 		at := join(path, f.name)
@@ -123,7 +124,7 @@ func writeTable(b *bytes.Buffer, section reflect.Value, path string) {
 		switch value := section.Field(f.index); {
 		case value.Kind() == reflect.Struct:
 			example = "see below"
-		case path != "apps":
+		case !entry:
 			initial = code(inline(value))
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", f.name, initial, example, strings.ReplaceAll(k.about, "|", "\\|"))
@@ -133,10 +134,10 @@ func writeTable(b *bytes.Buffer, section reflect.Value, path string) {
 		switch {
 		case value.Kind() == reflect.Struct:
 			fmt.Fprintf(b, "\n### %s\n", at)
-			writeTable(b, value, at)
-		case value.Type() == reflect.TypeFor[[]App]():
+			writeTable(b, value, at, false)
+		case isEntries(value.Type()):
 			fmt.Fprintf(b, "\n### entries of %s\n", at)
-			writeTable(b, reflect.Zero(value.Type().Elem()), at)
+			writeTable(b, reflect.Zero(value.Type().Elem()), at, true)
 		}
 	}
 }

@@ -49,6 +49,7 @@ func (c Config) problems() []Problem {
 			r.report(fmt.Sprintf("admin_networks[%d]", i), "", "is no network")
 		}
 	}
+	r.audited(c)
 	r.apart(c)
 	return r.found
 }

@@ -155,8 +155,17 @@ func takeLock() (*os.File, error) {
 // input gathers what the blueprint is derived from.
 func (s *session) input(ctx context.Context) (blueprint.Input, error) {
 	in := blueprint.Input{Config: s.config}
-	seen, err := s.server.Observe(ctx, facts.Query{Schemas: true})
+	seen, err := s.server.Observe(ctx, facts.Query{Schemas: true, Listeners: true, Packages: []string{"openssh-server"}})
 	if err != nil {
+		return in, err
+	}
+	in.SSH.Installed = seen.Packages["openssh-server"].Installed
+	for _, l := range seen.Listeners {
+		if l.Program == "sshd" && !slices.Contains(in.SSH.Ports, l.Port) {
+			in.SSH.Ports = append(in.SSH.Ports, l.Port)
+		}
+	}
+	if in.Program, err = thisProgram(); err != nil {
 		return in, err
 	}
 	if in.Debian, err = strconv.Atoi(seen.OS.Version); err != nil || (in.Debian != 12 && in.Debian != 13) {
@@ -179,6 +188,22 @@ func (s *session) input(ctx context.Context) (blueprint.Input, error) {
 	}
 	in.Version, in.Release, err = s.chooseRelease(ctx)
 	return in, err
+}
+
+// thisProgram is rocca as it runs. The kernel's own link leads to it even when
+// its file was replaced meanwhile.
+func thisProgram() (blueprint.Program, error) {
+	const self = "/proc/self/exe"
+	f, err := os.Open(self)
+	if err != nil {
+		return blueprint.Program{}, fmt.Errorf("read this program: %w", err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return blueprint.Program{}, fmt.Errorf("read this program: %w", err)
+	}
+	return blueprint.Program{Path: self, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
 // installed tells whether any run of rocca still stands on this server. What

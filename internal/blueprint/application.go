@@ -365,11 +365,28 @@ func (b *blueprint) managed(f *ini.File, user string) {
 		"debug", "0", "debug_on_demand", "0", "record_statistics", "1", "tracking_requests_require_authentication", "1",
 		"bulk_requests_use_transaction", "1", "scheduled_tasks_min_interval", "0", "enable_spam_filter", "0",
 		"use_third_party_id_cookie", "0", "enable_fingerprinting_across_websites", "0",
+		"url_query_parameter_to_exclude_from_url", strings.Join(excludedParameters, ","),
 	)
+	// Who guesses is locked out sooner than by Matomo's own 20 tries.
+	set("Login", "enableBruteForceDetection", "1", "maxAllowedRetries", "10", "allowedRetriesTimeRange", "60", "enablePasswordStrengthCheck", "1")
+	// Single visits go when their time is over. The form for it is closed: it
+	// would win over what was decided here.
+	set("General", "enable_delete_old_data_settings_admin", "0")
+	set("Deletelogs", "delete_logs_enable", "1", "delete_logs_older_than", fmt.Sprint(b.Config.Privacy.RawDays))
 	set("Debug", "enable_sql_profiler", "0", "log_sql_queries", "0", "tracker_always_new_visitor", "0")
 	set("Development", "enabled", "0")
 	f.SetList("log", "log_writers", []string{"errorlog"})
 	set("log", "log_level", "WARN")
+}
+
+// excludedParameters are taken out of the addresses that are recorded: Matomo's
+// own list (config/global.ini.php of 5.3.0), and what holds secrets and e-mail
+// addresses.
+var excludedParameters = []string{
+	"gclid", "fbclid", "msclkid", "twclid", "wbraid", "gbraid", "yclid", "fb_xd_fragment", "fb_comment_id",
+	"phpsessid", "jsessionid", "sessionid", "aspsessionid", "doing_wp_cron", "sid", "pk_vid",
+	"token_auth", "tokenauth", "token", "access_token", "id_token", "refresh_token", "auth", "apikey", "api_key", "secret", "clientsecret", "client_secret",
+	"password", "pass", "passwd", "pwd", "email", "e-mail", "e_mail", "mail", "emailaddress", "email_address",
 }
 
 // postTokensOnly refuses tokens in addresses, where logs and histories keep

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"rocca/internal/change"
 	"rocca/internal/change/step"
@@ -41,6 +42,12 @@ type Input struct {
 	// Installed tells that rocca was at work on this server before: what it
 	// finds there under its names is its own.
 	Installed bool
+
+	// SSH is the SSH server of the machine.
+	SSH SSH
+
+	// Program is rocca itself, which its timer starts.
+	Program Program
 
 	// ForeignSchemas tells that the local database server serves others, who
 	// may reach it by TCP.
@@ -80,6 +87,8 @@ func Steps(in Input) ([]change.Step, *FirstLogin, error) {
 		b.php(),
 		b.application(),
 		b.timers(),
+		b.platform(),
+		b.firewall(),
 		frontSteps,
 	} {
 		steps = append(steps, part...)
@@ -95,7 +104,17 @@ func (b *blueprint) packages() []change.Step {
 		steps = append(steps, step.Packages{Title: "database server", Packages: []string{"mariadb-server"}})
 	}
 	steps = append(steps, step.Packages{Title: "front and PHP", Packages: Packages(b.Config.Front, b.PHP, b.Debian)})
+	if more := b.platformPackages(); len(more) > 0 {
+		steps = append(steps, step.Packages{Title: "platform", Packages: more})
+	}
 	return append(steps, step.Unit{Unit: stockPool(b.Input), State: step.Off})
+}
+
+// PlatformPackages are what hardening: with everything on installs beside the
+// others.
+func PlatformPackages() []string {
+	all := blueprint{Input: Input{Config: config.Config{Hardening: config.Hardening{Firewall: true, Kernel: true, Upgrades: true}}}}
+	return all.platformPackages()
 }
 
 // Packages lists the Debian packages of a front with a branch of PHP, without
@@ -145,6 +164,10 @@ func Preflight(in Input, s facts.Server) []error {
 	}
 	if !in.Installed && s.Units[stockPool(in)].Active {
 		problems = append(problems, fmt.Errorf("%s runs, and rocca would stop it: what it serves may be in use, as the same user as the front\nhint: give its applications pools of their own (apps: in the configuration), then: systemctl disable --now %[1]s", stockPool(in)))
+	}
+	if closed := closes(in, s); len(closed) > 0 {
+		problems = append(problems, fmt.Errorf("others reach %s on this server, and the packet filter of rocca would close that\nhint: ports: [%s] in the configuration keeps it open; hardening: {firewall: false} leaves the packet filter to you",
+			strings.Join(closed, ", "), strings.Join(portsOf(closed), ", ")))
 	}
 	if s.FreeBytes < 1<<30 {
 		problems = append(problems, fmt.Errorf("the disk has %d MiB free below /var, and a server needs 1024\nhint: df -h /var", s.FreeBytes>>20))

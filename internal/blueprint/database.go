@@ -13,6 +13,9 @@ import (
 	"rocca/internal/secret"
 )
 
+// noFiles is where SQL may read and write files: an empty directory.
+const noFiles = "/var/lib/mysql-files"
+
 const databaseConf = "/etc/mysql/mariadb.conf.d/90-rocca.cnf"
 
 // database is the server's settings, the schema and the account that fills it.
@@ -22,7 +25,10 @@ func (b *blueprint) database() []change.Step {
 	if b.Config.Database.Remote() {
 		steps = append(steps, b.passwordFile())
 	} else {
+		own := change.Attr{Owner: "mysql", Group: "mysql", Mode: 0o750}
 		steps = append(steps,
+			step.Dir{Path: "/var/lib/mysql", Attr: own, Content: change.Data},
+			step.Dir{Path: noFiles, Attr: own},
 			step.File{Path: databaseConf, Content: b.databaseConf(), Attr: change.Root(0o644)},
 			step.Unit{Unit: "mariadb.service", State: step.Running, Inputs: []string{databaseConf}, Refresh: "restart"},
 		)
@@ -124,12 +130,14 @@ func (b *blueprint) databaseConf() []byte {
 	return fmt.Appendf(nil, `# Written by rocca.
 [mariadbd]
 %s
-# No file of a client or of the server through SQL.
+# No file of a client or of the server through SQL: the one directory that it
+# may use is empty.
 local_infile = 0
+secure_file_priv = %s
 
 # Matomo sends whole batches of visits at once.
 max_allowed_packet = 64M
-`, network)
+`, network, noFiles)
 }
 
 // account is that of a Unix user of the same name, or one with a password on

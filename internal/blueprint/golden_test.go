@@ -38,7 +38,7 @@ func inputs(t *testing.T) map[string]Input {
 		if err := c.Validate(); err != nil {
 			t.Fatal(err)
 		}
-		return Input{Config: c, Debian: debian, PHP: php, Version: "5.3.0"}
+		return Input{Config: c, Debian: debian, PHP: php, Version: "5.3.0", Program: Program{Path: "/root/rocca", SHA256: strings.Repeat("ab", 32)}}
 	}
 	remote := input(12, "8.2", func(c *config.Config) {
 		c.Front = config.FrontApache
@@ -51,24 +51,29 @@ func inputs(t *testing.T) map[string]Input {
 	}
 	foreign := input(12, "8.2", nil)
 	foreign.ForeignSchemas = true
+	apps := input(13, "8.4", func(c *config.Config) {
+		c.Domain = []string{"stats.example.org", "www.stats.example.org"}
+		c.TLS = config.TLS{Certificate: "/etc/letsencrypt/live/stats/fullchain.pem", Key: "/etc/letsencrypt/live/stats/privkey.pem"}
+		c.Base, c.State = "/srv/matomo", "/srv/matomo-state"
+		c.Database.Name, c.Database.Prefix = "web_stats", "stats_"
+		c.AdminNetworks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		c.Apps = []config.App{
+			{Name: "shop", Docroot: "/srv/shop/public", Domain: "shop.example.org"},
+			{Name: "blog", Docroot: "/srv/blog", Domain: "blog.example.org"},
+		}
+		c.SSHNetworks = []netip.Prefix{netip.MustParsePrefix("203.0.113.7/32"), netip.MustParsePrefix("2001:db8::/32")}
+		c.Ports, c.Outbound = []string{"tcp/25"}, []string{"198.51.100.25"}
+		c.Hardening.SSHKeys = true
+	})
+	apps.SSH = SSH{Installed: true, Ports: []int{22, 2222}}
 	return map[string]Input{
 		"nginx-12":  input(12, "8.2", nil),
 		"nginx-13":  input(13, "8.4", nil),
 		"apache-12": input(12, "8.2", func(c *config.Config) { c.Front = config.FrontApache }),
 		"apache-13": input(13, "8.4", func(c *config.Config) { c.Front = config.FrontApache }),
-		"apps": input(13, "8.4", func(c *config.Config) {
-			c.Domain = []string{"stats.example.org", "www.stats.example.org"}
-			c.TLS = config.TLS{Certificate: "/etc/letsencrypt/live/stats/fullchain.pem", Key: "/etc/letsencrypt/live/stats/privkey.pem"}
-			c.Base, c.State = "/srv/matomo", "/srv/matomo-state"
-			c.Database.Name, c.Database.Prefix = "web_stats", "stats_"
-			c.AdminNetworks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
-			c.Apps = []config.App{
-				{Name: "shop", Docroot: "/srv/shop/public", Domain: "shop.example.org"},
-				{Name: "blog", Docroot: "/srv/blog", Domain: "blog.example.org"},
-			}
-		}),
-		"remote":  remote,
-		"foreign": foreign,
+		"apps":      apps,
+		"remote":    remote,
+		"foreign":   foreign,
 	}
 }
 

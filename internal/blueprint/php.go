@@ -196,6 +196,13 @@ func (b *blueprint) render(text string, r any) []byte {
 		"socketDir": func() string { return socketDir },
 		"timezone":  func() string { return "UTC" },
 		"ui":        func() string { return UIUser },
+
+		"sshRules":      b.sshRules,
+		"openPorts":     b.openPorts,
+		"outboundRules": b.outboundRules,
+		"matomoUsers":   matomoUsers,
+		"phpUsers":      b.phpUsers,
+		"sshKeys":       func() bool { return b.Config.Hardening.SSHKeys },
 	}
 	parsed := template.Must(template.New("").Funcs(functions).Parse(text))
 	var out bytes.Buffer

@@ -53,6 +53,7 @@ func Packages(debian string) []string {
 	const anyPHP = "" // php-fpm and so on, whatever the branch
 	number, _ := strconv.Atoi(debian)
 	packages := []string{"mariadb-server", "libapache2-mod-php", "acl"}
+	packages = append(packages, blueprint.PlatformPackages()...)
 	packages = append(packages, blueprint.Packages(config.FrontNginx, anyPHP, number)...)
 	packages = append(packages, blueprint.Packages(config.FrontApache, anyPHP, number)...)
 	slices.Sort(packages)

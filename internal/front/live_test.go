@@ -153,7 +153,7 @@ func TestLiveHeaders(t *testing.T) {
 		}
 		for _, header := range want {
 			values := response.Header.Values(header.Name)
-			if len(values) != 1 || (!header.IfMissing && values[0] != header.Value) {
+			if len(values) != 1 || (!header.IfMissing && header.Unless == "" && values[0] != header.Value) {
 				t.Errorf("%s (%d): %s is %q, want once %q", target, response.StatusCode, header.Name, values, header.Value)
 			}
 		}

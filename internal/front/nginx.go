@@ -54,7 +54,7 @@ func Nginx(site Site, platform Platform) ([]File, error) {
 	for _, rule := range Rules() {
 		page.Rules = append(page.Rules, newNginxRule(rule, site))
 		for _, header := range rule.Headers {
-			if header.IfMissing && !slices.Contains(page.Missing, header) {
+			if (header.IfMissing || header.Unless != "") && !slices.Contains(page.Missing, header) {
 				page.Missing = append(page.Missing, header)
 			}
 		}

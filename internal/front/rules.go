@@ -38,7 +38,8 @@ const (
 // Header is a response header of a rule.
 type Header struct {
 	Name, Value string
-	IfMissing   bool // only sent when the script has not sent its own
+	IfMissing   bool   // only sent when the script has not sent its own
+	Unless      string // sent in the place of the script's own, unless that has this word; empty: whatever the script sent
 }
 
 // Rule lets requests through that nothing else lets through. It names either
@@ -176,7 +177,9 @@ func Rules() []Rule {
 func dynamic() []Header {
 	return append(slices.Clone(everywhere),
 		Header{Name: "Referrer-Policy", Value: "same-origin", IfMissing: true},
-		Header{Name: "Cache-Control", Value: "no-store", IfMissing: true})
+		// Matomo lets browsers keep answers of the API; what it calls public are
+		// its merged scripts and styles.
+		Header{Name: "Cache-Control", Value: "no-store", Unless: "public"})
 }
 
 // static returns the headers of a file; an empty policy is not sent.

@@ -280,11 +280,16 @@ function steps(array $request): array
         ],
         'privacy' => [
             static fn() => Option::get('PrivacyManager.ipAnonymizerEnabled') !== false
-                && Option::get('PrivacyManager.ipAddressMaskLength') !== false,
+                && Option::get('PrivacyManager.ipAddressMaskLength') !== false
+                && Option::get('PrivacyManager.anonymizeReferrer') !== false,
             static function () use ($request): void {
                 $privacy = new Privacy();
                 $privacy->ipAnonymizerEnabled = true;
                 $privacy->ipAddressMaskLength = $request['masked_ip_bytes'];
+                $privacy->useAnonymizedIpForVisitEnrichment = true;
+                $privacy->anonymizeUserId = true;
+                $privacy->anonymizeOrderId = true;
+                $privacy->anonymizeReferrer = 'exclude_query';
             },
         ],
         'address' => [

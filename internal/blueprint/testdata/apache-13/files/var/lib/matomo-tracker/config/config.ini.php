@@ -43,6 +43,7 @@ allowed_outgoing_protocols = "https"
 disable_tracking_matomo_app_links = 1
 piwik_professional_support_ads_enabled = 0
 show_update_notification_to_superusers_only = 1
+enable_delete_old_data_settings_admin = 0
 salt = "0123456789abcdef0123456789abcdef"
 
 [Tracker]
@@ -55,6 +56,17 @@ scheduled_tasks_min_interval = 0
 enable_spam_filter = 0
 use_third_party_id_cookie = 0
 enable_fingerprinting_across_websites = 0
+url_query_parameter_to_exclude_from_url = "gclid,fbclid,msclkid,twclid,wbraid,gbraid,yclid,fb_xd_fragment,fb_comment_id,phpsessid,jsessionid,sessionid,aspsessionid,doing_wp_cron,sid,pk_vid,token_auth,tokenauth,token,access_token,id_token,refresh_token,auth,apikey,api_key,secret,clientsecret,client_secret,password,pass,passwd,pwd,email,e-mail,e_mail,mail,emailaddress,email_address"
+
+[Login]
+enableBruteForceDetection = 1
+maxAllowedRetries = 10
+allowedRetriesTimeRange = 60
+enablePasswordStrengthCheck = 1
+
+[Deletelogs]
+delete_logs_enable = 1
+delete_logs_older_than = 180
 
 [Debug]
 enable_sql_profiler = 0

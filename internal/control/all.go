@@ -1,0 +1,21 @@
+package control
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
+
+// catalogue is put together once: every question about it goes through all.
+var catalogue = sync.OnceValue(func() []Control {
+	all := slices.Concat(hostControls(), platformControls(), applicationControls())
+	position := map[string]int{}
+	for i, area := range Areas() {
+		position[area.ID] = i
+	}
+	slices.SortStableFunc(all, func(a, b Control) int { return cmp.Compare(position[a.Area()], position[b.Area()]) })
+	return all
+})
+
+// All lists the catalogue, in the order of docs/controls.
+func All() []Control { return slices.Clone(catalogue()) }

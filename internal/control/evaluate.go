@@ -1,0 +1,137 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"rocca/internal/facts"
+	"rocca/internal/model"
+	"rocca/internal/reach"
+)
+
+// Audit evaluates controls on facts. The findings have the order of the
+// controls; waivers of the facts are applied, and one that does not cover what
+// it was made for any more is a finding of its own.
+func Audit(server facts.Server, controls []Control) []model.Finding {
+	view := &View{Server: server, Reach: reach.New(server)}
+	var findings []model.Finding
+	for _, c := range controls {
+		findings = append(findings, c.evaluate(view))
+	}
+	return append(findings, expired(server, controls)...)
+}
+
+// evaluate asks one control. What it needs and was not seen makes it unknown.
+func (c Control) evaluate(view *View) model.Finding {
+	finding := model.Finding{
+		ID: c.ID, Area: c.Area(), Severity: c.Severity, Title: c.Title, Why: c.Why,
+		Fix: c.Fix.Text, FixKind: c.Fix.Kind, ProvenBy: c.Attack, Maps: c.Maps,
+	}
+	for _, section := range c.Needs {
+		if why := view.Unseen(section); why != "" {
+			finding.Status = model.Unknown
+			finding.Reason = fmt.Sprintf("could not see %s: %s", section, why)
+			return finding
+		}
+	}
+	verdict := c.Eval(view)
+	finding.Status, finding.Reason, finding.Evidence = verdict.Status, verdict.Reason, verdict.Evidence
+	waive(&finding, view.Server)
+	return finding
+}
+
+// waive marks what the owner accepts. A finding is waived when all of its
+// evidence is.
+func waive(finding *model.Finding, server facts.Server) {
+	if finding.Status != model.Fail {
+		return
+	}
+	waived := 0
+	for _, w := range server.Declared.Waivers {
+		if w.ID != finding.ID || over(w, server) {
+			continue
+		}
+		for i := range finding.Evidence {
+			e := &finding.Evidence[i]
+			if !e.Waived && covers(w.Scope, e.Subject) {
+				e.Waived = true
+				waived++
+				finding.Waiver = &model.Waiver{Reason: w.Reason, Owner: w.Owner, Until: w.Until}
+			}
+		}
+	}
+	if waived > 0 && waived == len(finding.Evidence) {
+		finding.Status = model.Waived
+	}
+}
+
+// over tells whether the last day of a waiver is over.
+func over(w facts.Waiver, server facts.Server) bool {
+	return !server.Observed.Before(w.Until.AddDate(0, 0, 1))
+}
+
+func covers(scope, subject string) bool {
+	if prefix, open := strings.CutSuffix(scope, "*"); open {
+		return strings.HasPrefix(subject, prefix)
+	}
+	return scope == "" || scope == subject
+}
+
+// expired are findings about waivers that are over, or name no control.
+func expired(server facts.Server, controls []Control) []model.Finding {
+	var findings []model.Finding
+	for _, w := range server.Declared.Waivers {
+		i := slices.IndexFunc(All(), func(c Control) bool { return c.ID == w.ID })
+		finding := model.Finding{
+			ID: "WAIVER-" + w.ID, Area: "WAIVER", Status: model.Fail, Severity: model.Low, FixKind: model.FixGuided,
+			Title: "every waiver is of a control and in force",
+			Why:   "A waiver that nobody looks after hides a weakness for ever.",
+		}
+		evidence := model.Evidence{Subject: "waiver of " + w.ID + " by " + w.Owner}
+		switch {
+		case i < 0:
+			evidence.Have, evidence.Want = "there is no such control", "an id of rocca controls"
+			finding.Fix = "correct or remove it under waivers: in rocca.yaml"
+		case over(w, server):
+			finding.Severity = All()[i].Severity
+			evidence.Have, evidence.Want = "over since "+w.Until.Format("2006-01-02"), "decided anew"
+			finding.Fix = "put " + w.ID + " right, or decide anew until when it is acceptable"
+		default:
+			continue
+		}
+		if i >= 0 && !slices.ContainsFunc(controls, func(c Control) bool { return c.ID == w.ID }) {
+			continue // not asked for
+		}
+		finding.Evidence = []model.Evidence{evidence}
+		findings = append(findings, finding)
+	}
+	return findings
+}
+
+// Select picks controls by id or area, in the order of the catalogue. An
+// unknown one is an error.
+func Select(wanted []string) ([]Control, error) {
+	all := All()
+	if len(wanted) == 0 {
+		return all, nil
+	}
+	var selected []Control
+	found := map[string]bool{}
+	for _, c := range all {
+		for _, want := range wanted {
+			if strings.EqualFold(want, c.ID) || strings.EqualFold(want, c.Area()) {
+				if !slices.ContainsFunc(selected, func(s Control) bool { return s.ID == c.ID }) {
+					selected = append(selected, c)
+				}
+				found[want] = true
+			}
+		}
+	}
+	for _, want := range wanted {
+		if !found[want] {
+			return nil, fmt.Errorf("select %q: no control and no area has that name\nhint: rocca controls lists them", want)
+		}
+	}
+	return selected, nil
+}

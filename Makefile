@@ -34,7 +34,7 @@ test: ## Run all tests; those of whole servers need root
 lint: ## Check style, directions and common mistakes
 	@scripts/lint
 
-bench: ## Measure: parts of rocca, and bare Debian to finished server (root)
+bench: ## Measure parts of rocca, whole servers, and the audit beside lynis, aide and sha256sum (root)
 	@scripts/go test -run '^$$' -bench . -benchmem $$(scripts/go list ./internal/...)
 	@scripts/go test -v -count=1 -run '^$$' -bench . -benchtime 1x -timeout 45m ./bench
 
@@ -50,7 +50,7 @@ man: build ## Write the manual pages to dist/man
 
 docs: ## Write the generated pages of docs/ anew
 	@scripts/go test -count=1 ./cmd/rocca -run 'TestCommandReference' -update
-	@scripts/go test -count=1 ./internal/config -update
+	@scripts/go test -count=1 ./internal/config ./internal/control -update
 
 clean: ## Remove what make built; demo servers stay (rocca demo down NAME)
 	rm -rf bin dist

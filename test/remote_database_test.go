@@ -96,7 +96,7 @@ func (d *remoteDatabase) log(t *testing.T) string {
 func (d *remoteDatabase) configure(t *testing.T, host, ca string, credentials string, mode os.FileMode) {
 	t.Helper()
 	d.write(t, "/etc/rocca/rocca.yaml", []byte("domain: [127.0.0.1]\nport: "+portOf(d.URL())+
-		"\ndatabase: {host: "+host+", port: 3307, ca: /etc/rocca/ca.pem, credentials: /etc/rocca/database.yaml}\n"))
+		"\ndatabase: {host: "+host+", port: 3307, ca: /etc/rocca/ca.pem, credentials: /etc/rocca/database.yaml}\nports: [tcp/3307]\n")) // the server plays the other machine, too
 	d.write(t, "/etc/rocca/ca.pem", []byte(ca))
 	d.write(t, "/etc/rocca/database.yaml", []byte(credentials))
 	if err := os.Chmod(d.Root()+"/etc/rocca/database.yaml", mode); err != nil {

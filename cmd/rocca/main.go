@@ -17,6 +17,8 @@ import (
 )
 
 func main() {
+	// rocca runs for a moment: it rather takes more memory than time to tidy up.
+	debug.SetGCPercent(400)
 	os.Exit(runProgram(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -25,6 +27,7 @@ const (
 	exitClean          = 0
 	exitFindings       = 1 // or changes pending
 	exitUsage          = 2
+	exitUnseen         = 3 // something could not be seen
 	exitFailed         = 5 // a change failed and was rolled back
 	exitRollbackFailed = 6
 	exitNoMatomo       = 10
@@ -107,6 +110,7 @@ Start with "rocca demo up" (a throw-away server), then "rocca plan" and
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(newUpCommand(), newPlanCommand(), newUndoCommand(), newStatusCommand(), newRunsCommand(),
+		newAuditCommand(), newReachCommand(), newSurfaceCommand(), newFixCommand(), newExplainCommand(), newControlsCommand(), newFactsCommand(),
 		newConfigCommand(), newDemoCommand(), newDocsCommand())
 	return root
 }

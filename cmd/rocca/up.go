@@ -109,21 +109,33 @@ func (u *up) run(ctx context.Context) error {
 			return err
 		}
 	}
-	run, err := u.begin(ctx, unfinished)
+	run, err := u.begin(ctx, "up", unfinished)
 	if err != nil {
 		return err
 	}
 	defer run.Close()
-	runner := change.Runner{Server: u.server, SQL: u.server.Database, Tell: u.tell, Expected: len(planned)}
-	changes, err := runner.Apply(ctx, run, steps)
-	if err == nil {
+	changes, err := u.apply(ctx, run, steps, len(planned), func() error {
 		u.tell.Tell(progress.Event{Kind: progress.Note, Text: "asking the finished server for what must work and what must be refused"})
-		err = blueprint.Verify(ctx, u.config, "127.0.0.1:443")
-	}
+		return blueprint.Verify(ctx, u.config, "127.0.0.1:443")
+	})
 	if err != nil {
-		return u.rollBack(run, u.tell, err)
+		return err
 	}
 	return errors.Join(u.card(end, layout, login, changes, run), run.End(change.Applied))
+}
+
+// apply makes the steps and checks the result. When anything fails, all of the
+// run is taken back. It returns how many steps changed something.
+func (u *up) apply(ctx context.Context, run *change.Run, steps []change.Step, expected int, check func() error) (int, error) {
+	runner := change.Runner{Server: u.server, SQL: u.server.Database, Tell: u.tell, Expected: expected}
+	changes, err := runner.Apply(ctx, run, steps)
+	if err == nil {
+		err = check()
+	}
+	if err != nil {
+		return changes, u.rollBack(run, u.tell, err)
+	}
+	return changes, nil
 }
 
 // unfinished finds a run that was killed and not taken back.
@@ -146,9 +158,9 @@ func (u *up) unfinished() (*change.RunInfo, error) {
 	return nil, nil
 }
 
-func (u *up) begin(ctx context.Context, unfinished *change.RunInfo) (*change.Run, error) {
+func (u *up) begin(ctx context.Context, verb string, unfinished *change.RunInfo) (*change.Run, error) {
 	if unfinished == nil {
-		return u.journal.Begin("up")
+		return u.journal.Begin(verb)
 	}
 	run, err := u.journal.Resume(unfinished.ID)
 	if err != nil {

@@ -363,7 +363,7 @@ func (b *blueprint) managed(f *ini.File, user string) {
 	)
 	set("Tracker",
 		"debug", "0", "debug_on_demand", "0", "record_statistics", "1", "tracking_requests_require_authentication", "1",
-		"bulk_requests_use_transaction", "1", "scheduled_tasks_min_interval", "0", "enable_spam_filter", "0",
+		"bulk_requests_use_transaction", "1", "scheduled_tasks_min_interval", "0", "enable_spam_filter", "1",
 		"use_third_party_id_cookie", "0", "enable_fingerprinting_across_websites", "0",
 		"url_query_parameter_to_exclude_from_url", strings.Join(excludedParameters, ","),
 	)

@@ -639,6 +639,18 @@ func packageContents(packages []string) (contents, error) {
 	return c, nil
 }
 
+// services lists the names of the services among the files of the packages.
+func (c contents) services() []string {
+	var names []string
+	for path := range c.owned {
+		if filepath.Dir(path) == "/usr/lib/systemd/system" && filepath.Ext(path) == ".service" && !strings.Contains(path, "@") {
+			names = append(names, filepath.Base(path))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // listed tells whether a package, as dpkg names it ("libc6:amd64"), is in a
 // list of apt, which names the architecture only when it is not the machine's.
 func listed(packages []string, name string) bool {

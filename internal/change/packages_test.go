@@ -110,3 +110,13 @@ func TestOnlyAStatusTellsOfAnInterruptedDpkg(t *testing.T) {
 		}
 	}
 }
+
+func TestServicesOfPackages(t *testing.T) {
+	c := contents{owned: map[string]bool{
+		"/usr/lib/systemd/system/b.service": true, "/lib/systemd/system/b.service": true, "/usr/lib/systemd/system/a.service": true,
+		"/usr/lib/systemd/system/t@.service": true, "/usr/lib/systemd/system/a.timer": true, "/usr/share/doc/x.service": true,
+	}}
+	if got, want := c.services(), []string{"a.service", "b.service"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -432,7 +432,14 @@ func (u *undo) reversePackages(ctx context.Context, e entry) error {
 	if err != nil {
 		return err
 	}
+	contents, err := packageContents(left.Packages)
+	if err != nil {
+		return err
+	}
 	if err := purge(ctx, left.Packages); err != nil {
+		return err
+	}
+	if err := stopServices(ctx, contents.services()); err != nil {
 		return err
 	}
 	for _, name := range left.Users {
@@ -462,6 +469,26 @@ func purge(ctx context.Context, packages []string) error {
 	}
 	_, err = run.Do(ctx, command)
 	return err
+}
+
+// stopServices stops services that go on without the package that brought them:
+// not every package stops its own when it goes.
+func stopServices(ctx context.Context, services []string) error {
+	if len(services) == 0 {
+		return nil
+	}
+	listed, err := run.Do(ctx, run.Command{Argv: append([]string{"systemctl", "list-units", "--plain", "--no-legend", "--state=active"}, services...)})
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(listed.Stdout)) {
+		if name, _, _ := strings.Cut(line, " "); slices.Contains(services, name) {
+			if _, err := run.Do(ctx, run.Command{Argv: []string{"systemctl", "stop", name}}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // needing lists the packages beyond those given that would go, or come in

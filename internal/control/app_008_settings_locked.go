@@ -20,7 +20,6 @@ var app008 = Control{
 	Fix: Fix{
 		Kind:    model.FixGuided,
 		Text:    "Set enable_general_settings_admin = 0 and enable_geolocation_admin = 0 in [General], and write mail server and proxies into config.ini.php.",
-		Steps:   configurationSteps,
 		Changes: app008Settings.changes,
 	},
 	Attack: "A14",

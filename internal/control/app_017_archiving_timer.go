@@ -98,7 +98,7 @@ func archivings(v *View) []archiving {
 		}
 		run := archiving{subject: name, user: cmp.Or(service.User, "root"), period: 24 * time.Hour, since: unit.Since}
 		if !unit.Next.IsZero() && !unit.LastTrigger.IsZero() && unit.Next.After(unit.LastTrigger) {
-			run.period = unit.Next.Sub(unit.LastTrigger)
+			run.period = max(unit.Next.Sub(unit.LastTrigger), time.Hour) // it may have been started by hand just now
 		}
 		if !unit.Active {
 			run.against = append(run.against, model.Evidence{Subject: name, Have: "is not active", Want: "active"})

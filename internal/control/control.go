@@ -37,8 +37,8 @@ func (c Control) Area() string {
 type Fix struct {
 	Kind model.FixKind
 	Text string // what to do, in words that hold on any server
-	// Steps are the steps of rocca's own server that do it: names, or patterns
-	// of path.Match on them, such as "dir /var/lib/*/tmp".
+	// Steps are the steps of rocca's own server that do it: names, in which "*"
+	// stands for anything, such as "directory */tmp".
 	Steps []string
 	// Changes are the exact changes on a server that is not rocca's, for what
 	// was found there; nil when they cannot be told from facts.

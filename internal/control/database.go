@@ -192,10 +192,11 @@ func dataDir(v *View) string {
 	return path.Clean(v.Database.DataDir) // the server says it with a slash at the end
 }
 
-// ownAccount tells accounts of the server itself and of its administrator.
+// ownAccount tells accounts of the server itself and of its administrator, who
+// is the one that sees all others.
 func ownAccount(v *View, account string) bool {
 	user, _ := splitAccount(account)
-	return account == v.Database.Asked ||
+	return account == v.Database.Asked && v.Database.All ||
 		slices.Contains([]string{"root", "mysql", "mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "debian-sys-maint", "rdsadmin", "rdsrepladmin"}, user)
 }
 

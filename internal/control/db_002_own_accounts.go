@@ -31,6 +31,9 @@ var db002 = Control{
 				found = append(found, wanting(settingEvidence(c, "database.username", ""), "an account of Matomo's own"))
 			}
 		}
+		if len(unread) == 0 && !v.Database.All {
+			unread = append(unread, "not all accounts of the database server could be listed, and Matomo's may be there for other machines too")
+		}
 		return conclude(found, unread)
 	},
 	Fix:    automatic("CREATE USER matomo@localhost IDENTIFIED VIA unix_socket, grants on Matomo's schema only (rocca explain DB-03), and its name in [database] username. Then DROP USER for the one that was used from anywhere.", "database account *"),

@@ -10,16 +10,18 @@ import (
 	"rocca/internal/reach"
 )
 
-// Audit evaluates controls on facts. The findings have the order of the
-// controls; waivers of the facts are applied, and one that does not cover what
-// it was made for any more is a finding of its own.
-func Audit(server facts.Server, controls []Control) []model.Finding {
-	view := &View{Server: server, Reach: reach.New(server)}
+// See looks at facts as controls do.
+func See(server facts.Server) *View { return &View{Server: server, Reach: reach.New(server)} }
+
+// Audit evaluates controls. The findings have the order of the controls;
+// waivers of the facts are applied, and one that does not cover what it was
+// made for any more is a finding of its own.
+func (v *View) Audit(controls []Control) []model.Finding {
 	var findings []model.Finding
 	for _, c := range controls {
-		findings = append(findings, c.evaluate(view))
+		findings = append(findings, c.evaluate(v))
 	}
-	return append(findings, expired(server, controls)...)
+	return append(findings, expired(v.Server, controls)...)
 }
 
 // evaluate asks one control. What it needs and was not seen makes it unknown.

@@ -40,12 +40,12 @@ func TestWhatWasNotSeenIsUnknown(t *testing.T) {
 		"not looked at":  {},
 		"could not look": {Sections: map[facts.Section]string{facts.Files: "permission denied"}},
 	} {
-		findings := Audit(server, []Control{c})
+		findings := See(server).Audit([]Control{c})
 		if findings[0].Status != model.Unknown || findings[0].Reason == "" || asked {
 			t.Errorf("%s: %s (%s), asked: %v", name, findings[0].Status, findings[0].Reason, asked)
 		}
 	}
-	if findings := Audit(seen(), []Control{c}); findings[0].Status != model.Pass || !asked {
+	if findings := See(seen()).Audit([]Control{c}); findings[0].Status != model.Pass || !asked {
 		t.Errorf("seen: %s", findings[0].Status)
 	}
 }
@@ -67,7 +67,7 @@ func TestWaivers(t *testing.T) {
 		{"only one of them", waiver("/srv/a", "2026-12-31"), model.Fail, false},
 		{"neither", waiver("/etc/*", "2026-12-31"), model.Fail, false},
 	} {
-		findings := Audit(seen(c.waiver), []Control{stub("FS-01", "/srv/a", "/srv/b")})
+		findings := See(seen(c.waiver)).Audit([]Control{stub("FS-01", "/srv/a", "/srv/b")})
 		if findings[0].Status != c.want {
 			t.Errorf("%s: %s, want %s", c.name, findings[0].Status, c.want)
 		}
@@ -81,14 +81,14 @@ func TestWaivers(t *testing.T) {
 }
 
 func TestWaiverOfWhatPassesStaysQuiet(t *testing.T) {
-	findings := Audit(seen(facts.Waiver{ID: "FS-01", Until: day("2026-12-31")}), []Control{stub("FS-01")})
+	findings := See(seen(facts.Waiver{ID: "FS-01", Until: day("2026-12-31")})).Audit([]Control{stub("FS-01")})
 	if len(findings) != 1 || findings[0].Status != model.Pass {
 		t.Errorf("got %+v", findings)
 	}
 }
 
 func TestUnknownWaiverIsAFinding(t *testing.T) {
-	findings := Audit(seen(facts.Waiver{ID: "XX-99", Owner: "jane", Until: day("2026-12-31")}), nil)
+	findings := See(seen(facts.Waiver{ID: "XX-99", Owner: "jane", Until: day("2026-12-31")})).Audit(nil)
 	if len(findings) != 1 || findings[0].ID != "WAIVER-XX-99" || findings[0].Status != model.Fail {
 		t.Errorf("got %+v", findings)
 	}

@@ -46,9 +46,13 @@ var iso003 = Control{
 	Since:  "0.3",
 }
 
-// fastCGI are the pools of Matomo that speak it.
+// fastCGI are the pools that speak it and run as a user of Matomo, whatever site
+// they serve: who connects to one of them is that user.
 func fastCGI(s facts.Server) []facts.Pool {
-	return slices.DeleteFunc(s.MatomoPools(), func(p facts.Pool) bool { return p.SAPI != "fpm" })
+	users := matomoUsers(s)
+	return slices.DeleteFunc(slices.Clone(s.PHP.Pools), func(p facts.Pool) bool {
+		return p.SAPI != "fpm" || p.Role == "" && !slices.Contains(users, p.User)
+	})
 }
 
 // onPort tells whether a pool listens on TCP.

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"slices"
+
 	"rocca/internal/facts"
 	"rocca/internal/model"
 )
@@ -15,12 +17,17 @@ var iso005 = Control{
 		if len(v.MatomoPools()) == 0 {
 			return unknown(noPool)
 		}
-		if len(v.OtherPools()) == 0 {
+		if len(v.PHP.Pools) == len(v.MatomoPools()) {
 			return notApplicable("there is no pool of another application")
 		}
+		// A pool that runs as Matomo's user without serving it has its code, too.
+		users := matomoUsers(v.Server)
 		var found []model.Evidence
-		for _, pool := range v.MatomoPools() {
+		for _, pool := range v.PHP.Pools {
 			for _, other := range v.OtherPools() {
+				if pool.Role == "" && !slices.Contains(users, pool.User) || pool.User == other.User && pool.Role == "" {
+					continue
+				}
 				if pool.Master == other.Master && pool.Branch == other.Branch && !(checksPermission(pool) && checksPermission(other)) {
 					found = append(found, model.Evidence{Subject: other.File, Line: other.Line, Have: "pool " + other.Name + " shares " + pool.Master + " with pool " + pool.Name, Want: "a master of its own, or opcache.validate_permission and validate_root on"})
 				}

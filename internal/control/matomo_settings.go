@@ -12,10 +12,7 @@ import (
 
 // configurationSteps are the steps that write config.ini.php of a pool,
 // wherever its state directory is.
-var configurationSteps = []string{
-	"file /*/config/config.ini.php", "file /*/*/config/config.ini.php",
-	"file /*/*/*/config/config.ini.php", "file /*/*/*/*/config/config.ini.php",
-}
+var configurationSteps = []string{"file */config/config.ini.php"}
 
 // demand is a setting of Matomo's configuration that must hold.
 type demand struct {

@@ -5,8 +5,6 @@ import (
 	"rocca/internal/model"
 )
 
-const privacyOptionStep = "Matomo option PrivacyManager.*"
-
 var prv001 = Control{
 	ID:       "PRV-01",
 	Title:    "two bytes or more of each visitor's address are masked before it is stored",
@@ -26,7 +24,7 @@ var prv001 = Control{
 		}
 		return conclude(against, append(blind(v, facts.Extend), gaps(v, "options")...))
 	},
-	Fix:    automatic("Administration, Privacy, Anonymize data: mask two bytes or more. Keep the plugin PrivacyManager active.", privacyOptionStep),
+	Fix:    automatic("Administration, Privacy, Anonymize data: mask two bytes or more. Keep the plugin PrivacyManager active."),
 	Attack: "A33",
 	Maps:   []model.Ref{s2("1"), gdpr("Art. 5(1)(c)"), gdpr("Art. 25")},
 	Since:  "0.3",

@@ -21,7 +21,7 @@ var prv003 = Control{
 		}
 		return fail(wanting(e, "1"))
 	},
-	Fix:    automatic("Administration, Privacy, Anonymize data: use the masked address for the look-up too. Cities become less exact.", privacyOptionStep),
+	Fix:    automatic("Administration, Privacy, Anonymize data: use the masked address for the look-up too. Cities become less exact."),
 	Attack: "A33",
 	Maps:   []model.Ref{s2("2"), gdpr("Art. 25")},
 	Since:  "0.3",

@@ -27,7 +27,7 @@ var prv006 = Control{
 		}
 		return conclude(against, gaps(v, "options", "user_ids", "orders"))
 	},
-	Fix:    automatic("Administration, Privacy, Anonymize data: replace user ids and order numbers by pseudonyms; then mask what is stored: console privacymanager:anonymize-some-raw-data --anonymize-userid. Order numbers cannot be compared with the shop's any more.", privacyOptionStep),
+	Fix:    automatic("Administration, Privacy, Anonymize data: replace user ids and order numbers by pseudonyms; then mask what is stored: console privacymanager:anonymize-some-raw-data --anonymize-userid. Order numbers cannot be compared with the shop's any more."),
 	Attack: "A33",
 	Maps:   []model.Ref{s2("15"), gdpr("Art. 4(5)"), gdpr("Art. 25")},
 	Since:  "0.3",

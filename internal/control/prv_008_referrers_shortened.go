@@ -23,7 +23,7 @@ var prv008 = Control{
 		}
 		return fail(wanting(e, "exclude_query, exclude_path or exclude_all"))
 	},
-	Fix:    automatic("Administration, Privacy, Anonymize data: shorten the referrer, at least by its query.", privacyOptionStep),
+	Fix:    automatic("Administration, Privacy, Anonymize data: shorten the referrer, at least by its query."),
 	Attack: "A33",
 	Maps:   []model.Ref{gdpr("Art. 25")},
 	Since:  "0.3",

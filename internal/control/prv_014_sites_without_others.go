@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -29,9 +30,9 @@ var prv014 = Control{
 		var against []model.Evidence
 		unread := blind(v, facts.Requests)
 		for _, site := range v.Declared.TrackedSites {
-			page, seen := fetched(v, site)
-			if !seen {
-				unread = append(unread, site+" was not fetched")
+			page, why := fetched(v, site)
+			if why != "" {
+				unread = append(unread, site+" was not fetched: "+why)
 				continue
 			}
 			for _, origin := range page.Origins {
@@ -50,12 +51,18 @@ var prv014 = Control{
 	Since: "0.3",
 }
 
-// fetched is the answer for a page of a tracked site.
-func fetched(v *View, site string) (facts.Answer, bool) {
+// fetched is the answer for a page of a tracked site, or why there is none.
+func fetched(v *View, site string) (page facts.Answer, why string) {
 	for _, answer := range v.Answers {
-		if answer.URL == site && answer.Verdict == facts.Served {
-			return answer, true
+		switch {
+		case answer.URL != site:
+		case answer.Verdict == facts.Served:
+			return answer, ""
+		case answer.Problem != "":
+			why = answer.Problem
+		default:
+			why = outcome(answer)
 		}
 	}
-	return facts.Answer{}, false
+	return facts.Answer{}, cmp.Or(why, "it was not asked for")
 }

@@ -2,7 +2,6 @@ package control
 
 import (
 	"fmt"
-	"slices"
 
 	"rocca/internal/facts"
 	"rocca/internal/model"
@@ -37,7 +36,7 @@ var prv015 = Control{
 		}
 		return unless(capped(against))
 	},
-	Fix:    automatic("Have the front write the address without its last byte (nginx: a map on $remote_addr; Apache: a LogFormat of such a variable), and logrotate delete after some weeks.", append(slices.Clone(frontSteps), "file /etc/logrotate.d/*")...),
+	Fix:    automatic("Have the front write the address without its last byte (nginx: a map on $remote_addr; Apache: a LogFormat of such a variable), and logrotate delete after some weeks.", frontSteps...),
 	Attack: "A33",
 	Maps:   []model.Ref{s2("1"), asvs("16.2.5"), gdpr("Art. 5(1)(e)")},
 	Since:  "0.3",

@@ -29,7 +29,7 @@ var trk004 = Control{
 	Fix: Fix{
 		Kind:    model.FixAutomatic,
 		Text:    "Set enable_spam_filter = 1 in [Tracker] (the list comes with Matomo, no connection is needed), list all addresses of each site, and then switch on that only these are tracked (Administration, Websites, Manage).",
-		Steps:   append([]string{"Matomo site *"}, configurationSteps...),
+		Steps:   configurationSteps,
 		Changes: trk004Settings.changes,
 	},
 	Attack: "A20",

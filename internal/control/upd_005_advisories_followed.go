@@ -28,7 +28,7 @@ var upd005 = Control{
 		}
 		return conclude(found, nil)
 	},
-	Fix:   automatic("Let a timer fetch the data: apt-daily.timer for Debian's lists, rocca-audit.timer for what rocca looks at.", "unit rocca-audit.timer", "unit apt-daily.timer"),
+	Fix:   guided("The list of Matomo's flaws is a part of rocca: install the newest rocca, and do so once a month. For what comes between, subscribe to https://matomo.org/changelog/feed and read it on the day it arrives. Debian's own news come by apt-daily.timer."),
 	Maps:  []model.Ref{s2("29"), asvs("15.1.1")},
 	Since: "0.3",
 }

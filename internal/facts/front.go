@@ -90,7 +90,8 @@ type Certificate struct {
 
 // Answer is what the front said to one request of the audit. The request went
 // to this machine's own address, for Matomo's own name if Host does not say
-// otherwise.
+// otherwise; but for a page of a tracked site, "page:" and its URL, which was
+// fetched from where that is.
 type Answer struct {
 	Method   string              `json:"method"`
 	URL      string              `json:"url"`
@@ -100,7 +101,7 @@ type Answer struct {
 	Header   map[string][]string `json:"header,omitempty"`   // canonical names; values of cookies are "[redacted]"
 	Verdict  Verdict             `json:"verdict,omitempty"`
 	SHA256   string              `json:"sha256,omitempty"`  // of the body of a script
-	Origins  []string            `json:"origins,omitempty"` // of a page: other hosts that it loads from
+	Origins  []string            `json:"origins,omitempty"` // of a page: other hosts that it loads from; of a tracked site also its own, when Matomo's script is there
 	Sign     string              `json:"sign,omitempty"`    // what of the body decided the verdict, never a secret
 	Problem  string              `json:"problem,omitempty"` // why there was none
 }

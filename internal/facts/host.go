@@ -109,17 +109,17 @@ type Process struct {
 	Traced  bool     `json:"traced,omitempty"`
 }
 
-// Container is a container of Docker, Podman or containerd that runs on this
-// machine, by what /proc tells of its first process. The machine itself is none,
-// also when it is one.
+// Container is a container of Docker, Podman, containerd, CRI-O or LXC that runs
+// on this machine, by what /proc tells of its first process. The machine itself
+// is none, also when it is one.
 type Container struct {
 	ID           string   `json:"id"`                     // of its control group
-	Runtime      string   `json:"runtime"`                // "docker", "podman", "containerd"
+	Runtime      string   `json:"runtime"`                // "docker", "podman", "containerd", "crio", "lxc"; "kubernetes" when it does not say which
 	PID          int      `json:"pid"`                    // of its first process
 	User         string   `json:"user"`                   // of that, as the machine sees it
-	Programs     []string `json:"programs,omitempty"`     // names of what runs in it, sorted
+	Programs     []string `json:"programs,omitempty"`     // names of what runs in it, sorted; at most 20
 	ReadOnly     bool     `json:"read_only"`              // its root file system
-	Capabilities []string `json:"capabilities,omitempty"` // bounding set: "CAP_SYS_ADMIN"
+	Capabilities []string `json:"capabilities,omitempty"` // bounding set: "CAP_SYS_ADMIN"; none in a user namespace of its own, where they do not hold for the machine
 	Sockets      []string `json:"sockets,omitempty"`      // of a container runtime that it can see: "/var/run/docker.sock"
 }
 

@@ -1,5 +1,11 @@
 package facts
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Section is a part of the facts that is observed on its own, and can fail on
 // its own.
 type Section string
@@ -42,4 +48,32 @@ func (s Server) Unseen(section Section) string {
 		return "it was not looked at"
 	}
 	return why
+}
+
+// Why tells of an error as a section does: on one line, what it says twice left
+// out, and hints at the end. It is "" when there is none.
+func Why(err error) string {
+	if err == nil {
+		return ""
+	}
+	const most = 3 // of those that come together
+	var said, hints []string
+	for line := range strings.Lines(err.Error()) {
+		into := &said
+		line, isHint := strings.CutPrefix(strings.TrimSpace(line), "hint: ")
+		if isHint {
+			into = &hints
+		}
+		if line != "" && !slices.Contains(*into, line) {
+			*into = append(*into, line)
+		}
+	}
+	if more := len(said) - most; more > 0 {
+		said = append(said[:most], fmt.Sprintf("and %d more", more))
+	}
+	text := strings.Join(said, "; ")
+	if len(hints) > 0 {
+		text += " (" + strings.Join(hints, "; ") + ")"
+	}
+	return text
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rocca/internal/facts"
+	"rocca/internal/picture"
 )
 
 // FuzzFacts asks everything of whatever facts can be decoded: they may come from
@@ -40,8 +41,8 @@ func FuzzFacts(f *testing.F) {
 		for _, write := range []func() error{
 			func() error { return WriteText(io.Discard, exposed) },
 			func() error { return WriteDOT(io.Discard, exposed) },
-			func() error { return WriteSVG(io.Discard, Drawing(exposed)) },
-			func() error { return WriteSVG(io.Discard, g.Picture()) },
+			func() error { return picture.Write(io.Discard, Drawing(exposed)) },
+			func() error { return picture.Write(io.Discard, g.Picture()) },
 		} {
 			if err := write(); err != nil {
 				t.Fatal(err)

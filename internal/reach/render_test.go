@@ -2,14 +2,13 @@ package reach
 
 import (
 	"encoding/json"
-	"encoding/xml"
-	"errors"
 	"io"
 	"slices"
 	"strings"
 	"testing"
 
 	"rocca/internal/model"
+	"rocca/internal/picture"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -61,7 +60,7 @@ func TestHostileNames(t *testing.T) {
 		"line": p.String(),
 		"text": render(t, func(w io.Writer) error { return WriteText(w, []Path{p}) }),
 		"dot":  render(t, func(w io.Writer) error { return WriteDOT(w, []Path{p}) }),
-		"svg":  render(t, func(w io.Writer) error { return WriteSVG(w, Drawing([]Path{p})) }),
+		"svg":  render(t, func(w io.Writer) error { return picture.Write(w, Drawing([]Path{p})) }),
 	}
 	for name, text := range outputs {
 		if strings.ContainsAny(text, "\x1b\u202e") || name == "svg" && strings.Contains(text, "<script") || name == "dot" && strings.Contains(text, `J"`) {
@@ -100,7 +99,7 @@ func bad(p model.Picture) []string {
 
 func TestPictures(t *testing.T) {
 	const config, tmp = "config:" + s2code + "/config/config.ini.php", "tmp:" + s2code + "/tmp"
-	picture := New(s2()).Picture()
+	p := New(s2()).Picture()
 	want := []string{
 		"user:apache-app2 reads " + config,
 		"user:apache-app2 connects pool:fpm:matomo",
@@ -111,7 +110,7 @@ func TestPictures(t *testing.T) {
 		"others connects pool:fpm:app2",
 		"user:www-data reads " + config,
 	}
-	got := bad(picture)
+	got := bad(p)
 	for _, line := range want {
 		if !slices.Contains(got, line) {
 			t.Errorf("no red link %q in\n%s", line, strings.Join(got, "\n"))
@@ -138,45 +137,6 @@ func TestPictures(t *testing.T) {
 		once, _ := json.Marshal(p)
 		if string(once) != string(again) {
 			t.Errorf("%s: two pictures of one server differ", name)
-		}
-	}
-}
-
-// A drawing is well-formed, draws each link, and asks for nothing else.
-func TestSVG(t *testing.T) {
-	for name, p := range map[string]model.Picture{"s2": New(s2()).Picture(), "paths": Drawing(New(s2()).Exposed()), "empty": {}} {
-		svg := render(t, func(w io.Writer) error { return WriteSVG(w, p) })
-		decoder := xml.NewDecoder(strings.NewReader(svg))
-		links := 0
-		for {
-			token, err := decoder.Token()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			element, is := token.(xml.StartElement)
-			if !is {
-				continue
-			}
-			for _, a := range element.Attr {
-				if a.Name.Local == "href" || a.Name.Local == "src" || strings.HasPrefix(a.Name.Local, "on") {
-					t.Errorf("%s: %s of %s", name, a.Name.Local, element.Name.Local)
-				}
-				if a.Name.Local == "class" && strings.HasPrefix(a.Value, "link") {
-					links++
-				}
-			}
-		}
-		if links != len(p.Links) {
-			t.Errorf("%s: %d links drawn, want %d", name, links, len(p.Links))
-		}
-		if name == "s2" && !strings.Contains(svg, "Not intended: Internet") && !strings.Contains(svg, "apache-app2 connects PHP: matomo") {
-			t.Errorf("the description does not tell what is red: %s", svg[:600])
-		}
-		if strings.Contains(svg, "url(http") || strings.Contains(svg, "@import") {
-			t.Errorf("%s: asks for something outside", name)
 		}
 	}
 }

@@ -98,7 +98,12 @@ func storedSchemas(directory string) ([]string, error) {
 	return found, nil
 }
 
-func schemas(ctx context.Context, conn *sql.DB) (map[string][]string, error) {
+// querier asks on any free connection (sql.DB) or on one of its own (sql.Conn).
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func schemas(ctx context.Context, conn querier) (map[string][]string, error) {
 	rows, err := conn.QueryContext(ctx, "SELECT s.schema_name, t.table_name FROM information_schema.schemata s"+
 		" LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name ORDER BY 1, 2")
 	if err != nil {
@@ -146,8 +151,13 @@ func identifiedBy(created string) string {
 	return strings.Join(plugins, " or ")
 }
 
-func observeAccount(ctx context.Context, conn *sql.DB, account string) (facts.Account, error) {
-	created, err := column(ctx, conn, "SHOW CREATE USER "+mariadb.User(account))
+func observeAccount(ctx context.Context, conn querier, account string) (facts.Account, error) {
+	return observeAccountAs(ctx, conn, mariadb.User(account))
+}
+
+// observeAccountAs looks at an account whose name is quoted.
+func observeAccountAs(ctx context.Context, conn querier, name string) (facts.Account, error) {
+	created, err := column(ctx, conn, "SHOW CREATE USER "+name)
 	var refused *mysql.MySQLError
 	if errors.As(err, &refused) && (refused.Number == 1269 || refused.Number == 1133 || refused.Number == 1396 || refused.Number == 1449 || refused.Number == 1141) {
 		return facts.Account{}, nil // no such account
@@ -157,18 +167,24 @@ func observeAccount(ctx context.Context, conn *sql.DB, account string) (facts.Ac
 	}
 	statement := strings.Join(created, " ")
 	a := facts.Account{Exists: true, Identity: identifiedBy(statement), Created: secret.New(statement)}
-	a.TLS = strings.Contains(statement, " REQUIRE SSL") || strings.Contains(statement, " REQUIRE X509")
-	lines, err := column(ctx, conn, "SHOW GRANTS FOR "+mariadb.User(account))
+	a.TLS = required.MatchString(statement)
+	a.Grants, err = grantsFor(ctx, conn, name)
+	return a, err
+}
+
+func grantsFor(ctx context.Context, conn querier, name string) ([]string, error) {
+	lines, err := column(ctx, conn, "SHOW GRANTS FOR "+name)
 	if err != nil {
-		return a, err
+		return nil, err
 	}
+	var grants []string
 	for _, line := range lines {
 		if grant, ok := Normalise(line); ok {
-			a.Grants = append(a.Grants, grant)
+			grants = append(grants, grant)
 		}
 	}
-	slices.Sort(a.Grants)
-	return a, nil
+	slices.Sort(grants)
+	return grants, nil
 }
 
 var grantLine = regexp.MustCompile("^GRANT (.+) ON (.+) TO .+?( WITH GRANT OPTION)?$")
@@ -210,7 +226,7 @@ func splitPrivileges(list string) []string {
 	return append(parts, strings.TrimSpace(list[from:]))
 }
 
-func column(ctx context.Context, conn *sql.DB, query string) ([]string, error) {
+func column(ctx context.Context, conn querier, query string) ([]string, error) {
 	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err

@@ -2,14 +2,13 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 )
 
 // triggers lists the triggers of all schemas but the server's own, by
 // "schema.name": "BEFORE INSERT ON table: body".
-func triggers(ctx context.Context, conn *sql.DB) (map[string]string, error) {
+func triggers(ctx context.Context, conn querier) (map[string]string, error) {
 	rows, err := conn.QueryContext(ctx, "SELECT trigger_schema, trigger_name, action_timing, event_manipulation,"+
 		" event_object_table, action_statement FROM information_schema.triggers")
 	if err != nil {

@@ -12,15 +12,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"rocca/internal/collect/inode"
 	"rocca/internal/facts"
 )
 
@@ -48,7 +45,7 @@ func Observe(ctx context.Context, q facts.Query) (facts.Server, error) {
 	}
 	s.Trees = map[string]facts.Tree{}
 	for _, top := range q.Trees {
-		if s.Trees[top], err = names.tree(ctx, top); err != nil {
+		if s.Trees[top], err = names.inodes().Tree(ctx, top); err != nil {
 			return s, err
 		}
 	}
@@ -78,8 +75,15 @@ func release() (facts.OS, error) {
 	if err != nil {
 		return found, fmt.Errorf("read which distribution this is: %w", err)
 	}
-	for _, line := range strings.Split(string(content), "\n") {
-		key, value, _ := strings.Cut(line, "=")
+	found = parseOSRelease(string(content))
+	found.Hostname, err = os.Hostname()
+	return found, err
+}
+
+func parseOSRelease(content string) facts.OS {
+	var found facts.OS
+	for line := range strings.Lines(content) {
+		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), "=")
 		value = strings.Trim(value, `"'`)
 		switch key {
 		case "ID":
@@ -90,8 +94,7 @@ func release() (facts.OS, error) {
 			found.Codename = value
 		}
 	}
-	found.Hostname, err = os.Hostname()
-	return found, err
+	return found
 }
 
 // names are the users and groups of the machine.
@@ -115,8 +118,15 @@ func readColons(path string, fields int) (lines [][]string, byID map[string]stri
 	if err != nil {
 		return nil, nil, fmt.Errorf("read accounts: %w", err)
 	}
+	lines, byID = parseColons(string(content), fields)
+	return lines, byID, nil
+}
+
+// parseColons reads a database of lines with a fixed number of fields, and the
+// names by the number in the third.
+func parseColons(content string, fields int) (lines [][]string, byID map[string]string) {
 	byID = map[string]string{}
-	for _, line := range strings.Split(string(content), "\n") {
+	for _, line := range strings.Split(content, "\n") {
 		split := strings.Split(line, ":")
 		if len(split) != fields {
 			continue
@@ -126,7 +136,7 @@ func readColons(path string, fields int) (lines [][]string, byID map[string]stri
 			byID[split[2]] = split[0]
 		}
 	}
-	return lines, byID, nil
+	return lines, byID
 }
 
 func (n names) users(wanted []string) map[string]facts.User {
@@ -171,13 +181,13 @@ func nameOf(byID map[string]string, id string) string {
 
 // path looks at one inode without following a link.
 func (n names) path(path string) (facts.Path, error) {
-	p, err := n.inode(path)
+	p, err := n.inodes().Look(path)
 	if err != nil || p.Type == facts.Absent {
 		return p, err
 	}
 	switch p.Type {
 	case facts.File:
-		p.Content, p.SHA256, err = readFile(path, true)
+		p.Content, p.SHA256, err = readFile(path)
 	case facts.Dir:
 		var entries []fs.DirEntry
 		entries, err = os.ReadDir(path)
@@ -191,149 +201,40 @@ func (n names) path(path string) (facts.Path, error) {
 	return p, err
 }
 
-func (n names) inode(path string) (facts.Path, error) {
-	var stat unix.Stat_t
-	err := unix.Lstat(path, &stat)
-	if gone(err) {
-		return facts.Path{}, nil
+// inodes are the names as what looks at inodes wants them.
+func (n names) inodes() inode.Names {
+	numbers := func(names map[string]string) map[uint32]string {
+		found := map[uint32]string{}
+		for number, name := range names {
+			if id, err := strconv.ParseUint(number, 10, 32); err == nil {
+				found[uint32(id)] = name
+			}
+		}
+		return found
 	}
-	if err != nil {
-		return facts.Path{}, fmt.Errorf("look at %s: %w", path, err)
-	}
-	p := facts.Path{
-		Mode:    fs.FileMode(stat.Mode & 0o7777),
-		Owner:   nameOf(n.byUID, strconv.Itoa(int(stat.Uid))),
-		Group:   nameOf(n.byGID, strconv.Itoa(int(stat.Gid))),
-		Size:    stat.Size,
-		Changed: time.Unix(stat.Ctim.Unix()),
-	}
-	switch stat.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
-		p.Type = facts.File
-	case unix.S_IFDIR:
-		p.Type = facts.Dir
-	case unix.S_IFLNK:
-		p.Type = facts.Symlink
-		p.Target, err = os.Readlink(path)
-		return p, err
-	default:
-		p.Type = facts.Other
-		return p, nil
-	}
-	p.Xattrs, err = xattrs(path)
-	return p, err
+	return inode.Names{Users: numbers(n.byUID), Groups: numbers(n.byGID)}
 }
 
 func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
 }
 
-func readFile(path string, content bool) ([]byte, string, error) {
+// readFile returns the content up to a limit, and the hash of all of it.
+func readFile(path string) (content []byte, sum string, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, "", fmt.Errorf("read %s: %w", path, err)
 	}
 	defer f.Close()
 	hash := sha256.New()
-	var kept []byte
-	if content {
-		kept, err = io.ReadAll(io.TeeReader(io.LimitReader(f, contentLimit), hash))
-		if err != nil {
-			return nil, "", fmt.Errorf("read %s: %w", path, err)
-		}
+	content, err = io.ReadAll(io.TeeReader(io.LimitReader(f, contentLimit), hash))
+	if err == nil {
+		_, err = io.Copy(hash, f)
 	}
-	if _, err := io.Copy(hash, f); err != nil {
+	if err != nil {
 		return nil, "", fmt.Errorf("read %s: %w", path, err)
 	}
-	return kept, hex.EncodeToString(hash.Sum(nil)), nil
-}
-
-// xattrs reads ACLs and file capabilities.
-func xattrs(path string) (map[string][]byte, error) {
-	list := make([]byte, 4096)
-	size, err := unix.Llistxattr(path, list)
-	if errors.Is(err, unix.ENOTSUP) || gone(err) || size == 0 {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read extended attributes of %s: %w", path, err)
-	}
-	var found map[string][]byte
-	for _, name := range strings.Split(strings.TrimRight(string(list[:size]), "\x00"), "\x00") {
-		if !strings.HasPrefix(name, "system.posix_acl_") && name != "security.capability" {
-			continue
-		}
-		value := make([]byte, 4096)
-		n, err := unix.Lgetxattr(path, name, value)
-		if err != nil {
-			continue // gone meanwhile
-		}
-		if found == nil {
-			found = map[string][]byte{}
-		}
-		found[name] = value[:n]
-	}
-	return found, nil
-}
-
-// tree looks at a directory and all below it, with the hash of each file.
-func (n names) tree(ctx context.Context, top string) (facts.Tree, error) {
-	tree := facts.Tree{}
-	var files []string
-	err := filepath.WalkDir(top, func(path string, _ fs.DirEntry, err error) error {
-		if gone(err) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		p, err := n.inode(path)
-		if err != nil || p.Type == facts.Absent {
-			return err
-		}
-		relative, err := filepath.Rel(top, path)
-		if err != nil {
-			return err
-		}
-		if p.Type == facts.File {
-			files = append(files, relative)
-		}
-		tree[filepath.ToSlash(relative)] = p
-		return ctx.Err()
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look at tree %s: %w", top, err)
-	}
-	return tree, hashAll(top, files, tree)
-}
-
-// hashAll hashes files on all cores: a release has some 11,000 of them.
-func hashAll(top string, files []string, tree facts.Tree) error {
-	var group sync.WaitGroup
-	var mu sync.Mutex
-	var failure error
-	work := make(chan string)
-	for range runtime.NumCPU() {
-		group.Go(func() {
-			for name := range work {
-				_, sum, err := readFile(filepath.Join(top, name), false)
-				mu.Lock()
-				if err != nil && !gone(err) {
-					failure = err
-				}
-				p := tree[filepath.ToSlash(name)]
-				p.SHA256 = sum
-				tree[filepath.ToSlash(name)] = p
-				mu.Unlock()
-			}
-		})
-	}
-	for _, name := range files {
-		work <- name
-	}
-	close(work)
-	group.Wait()
-	return failure
+	return content, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // packages reads dpkg's status file.

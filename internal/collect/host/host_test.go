@@ -124,7 +124,7 @@ func TestTree(t *testing.T) {
 	if err := os.Symlink("..", filepath.Join(top, "a/up")); err != nil {
 		t.Fatal(err)
 	}
-	got, err := me().tree(t.Context(), top)
+	got, err := me().inodes().Tree(t.Context(), top)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestTree(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(facts.Path{}, "Changed", "Size")); diff != "" {
 		t.Error(diff)
 	}
-	missing, err := me().tree(t.Context(), filepath.Join(top, "missing"))
+	missing, err := me().inodes().Tree(t.Context(), filepath.Join(top, "missing"))
 	if err != nil || len(missing) != 0 {
 		t.Errorf("missing tree: got %v %v", missing, err)
 	}
@@ -292,7 +292,7 @@ func BenchmarkTree(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		if tree, err := me().tree(b.Context(), top); err != nil || len(tree) != 11111 {
+		if tree, err := me().inodes().Tree(b.Context(), top); err != nil || len(tree) != 11111 {
 			b.Fatalf("%d paths, %v", len(tree), err)
 		}
 	}

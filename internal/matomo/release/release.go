@@ -380,7 +380,7 @@ func (r *Release) verify(ctx context.Context, wantVersion string) error {
 	if r.Manifest, err = ParseManifest(manifest); err != nil {
 		return err
 	}
-	if r.Version, err = parseVersion(version); err != nil {
+	if r.Version, err = ParseVersion(version); err != nil {
 		return err
 	}
 	if wantVersion != "" && wantVersion != r.Version {
@@ -398,7 +398,8 @@ func (r *Release) verify(ctx context.Context, wantVersion string) error {
 
 var versionConstant = regexp.MustCompile(`(?m)^\s*(?:public )?const VERSION = '([^']*)';`)
 
-func parseVersion(file []byte) (string, error) {
+// ParseVersion reads the version of Matomo from its core/Version.php.
+func ParseVersion(file []byte) (string, error) {
 	match := versionConstant.FindSubmatch(file)
 	if match == nil || !versionPattern.Match(match[1]) {
 		return "", fmt.Errorf("%s tells no version", versionPath)
@@ -464,7 +465,7 @@ func (r *Release) Walk(ctx context.Context, trim *Trim, emit func(Entry) error) 
 			return changedMeanwhile(r.Source, name)
 		}
 		passed++
-		if trim.drops(name) {
+		if trim.Drops(name) {
 			return nil
 		}
 		mode := fs.FileMode(0o644)

@@ -677,7 +677,7 @@ func TestTrim(t *testing.T) {
 		"core/tests.php":                        false,
 		"index.php":                             false,
 	} {
-		if german.drops(path) != dropped {
+		if german.Drops(path) != dropped {
 			t.Errorf("%s: dropped is not %t", path, dropped)
 		}
 	}

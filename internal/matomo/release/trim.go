@@ -21,10 +21,10 @@ var trimmedDirectories = []string{
 	"tests/", "misc/cron/", "misc/log-analytics/", "misc/others/", "misc/proxy-hide-piwik-url/",
 }
 
-// drops tells whether a file is left out. Not every file that looks useless
+// Drops tells whether a file is left out. Not every file that looks useless
 // is: the CSS is compiled from vue/src/**/*.less on the server, and vendor has
 // directories named Test with code that is called.
-func (t *Trim) drops(file string) bool {
+func (t *Trim) Drops(file string) bool {
 	if t == nil {
 		return false
 	}

@@ -12,24 +12,35 @@ class View
     {
         header('Content-Type: text/html; charset=utf-8');
         $source = PIWIK_INCLUDE_PATH . "/plugins/$plugin/templates/$template.twig";
-        $hash = sha1(Version::VERSION . $source);
+        $hash = hash('sha256', Version::VERSION . $source);
         $compiled = PIWIK_USER_PATH . '/tmp/templates_c/' . substr($hash, 0, 2) . "/$hash.php";
         if (!is_file($compiled) || filemtime($compiled) < filemtime($source)) {
-            self::compile($source, $compiled);
+            self::compile($source, $compiled, "__TwigTemplate_$hash");
         }
-        extract($variables, EXTR_SKIP);
-        ob_start();
-        include $compiled;
-        return ob_get_clean();
+        require_once PIWIK_INCLUDE_PATH . '/vendor/twig/twig/src/Template.php';
+        require_once $compiled;
+        $class = "__TwigTemplate_$hash";
+        return (new $class())->render($variables);
     }
 
-    private static function compile(string $source, string $compiled): void
+    /** A compiled template is a class, as Twig makes it, and echoes its parts. */
+    private static function compile(string $source, string $compiled, string $class): void
     {
-        $code = preg_replace(
-            ['/\{\{ (\w+) \}\}/', '/\{\{ (\w+)\.(\w+) \}\}/', '/\{% for (\w+) in (\w+) %\}/', '/\{% end %\}/'],
-            ['<?= \Piwik\Common::escape(\$$1) ?>', '<?= \Piwik\Common::escape(\$$1[\'$2\']) ?>', '<?php foreach (\$$2 as \$$1): ?>', '<?php endforeach ?>'],
-            (string) file_get_contents($source)
-        );
+        $code = '';
+        $parts = preg_split('/(\{\{ [\w.]+ \}\}|\{% [\w ]+ %\})/', (string) file_get_contents($source), -1, PREG_SPLIT_DELIM_CAPTURE);
+        foreach ($parts as $part) {
+            if (preg_match('/^\{\{ (\w+)(?:\.(\w+))? \}\}$/', $part, $match)) {
+                $code .= "        echo \\Piwik\\Common::escape(\$context['$match[1]']" . (isset($match[2]) ? "['$match[2]']" : '') . ");\n";
+            } elseif (preg_match('/^\{% for (\w+) in (\w+) %\}$/', $part, $match)) {
+                $code .= "        foreach (\$context['$match[2]'] as \$context['$match[1]']) {\n";
+            } elseif ($part === '{% end %}') {
+                $code .= "        }\n";
+            } elseif ($part !== '') {
+                $code .= '        echo ' . var_export($part, true) . ";\n";
+            }
+        }
+        $code = "<?php\n\nuse Twig\\Template;\n\nclass $class extends Template\n{\n"
+            . "    protected function doDisplay(array \$context)\n    {\n$code    }\n}\n";
         $directory = dirname($compiled);
         if (!is_dir($directory) && !@mkdir($directory, 0750) && !is_dir($directory)) { // or another made it meanwhile
             throw new \RuntimeException("Unable to create the directory $directory");

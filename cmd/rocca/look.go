@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rocca/internal/blueprint"
+	"rocca/internal/change"
+	"rocca/internal/collect"
+	"rocca/internal/collect/app"
+	"rocca/internal/collect/files"
+	"rocca/internal/config"
+	"rocca/internal/facts"
+)
+
+// lookFlags are the flags of the verbs that only look.
+type lookFlags struct {
+	config  string
+	matomo  string
+	facts   string
+	deep    bool
+	offline bool
+	lines   bool
+}
+
+func (f *lookFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.addConfig(cmd)
+	flags.StringVar(&f.facts, "facts", "", "evaluate these stored facts (rocca facts) instead of this server")
+}
+
+func (f *lookFlags) addConfig(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVarP(&f.config, "config", "c", config.DefaultPath, "configuration file")
+	flags.StringVar(&f.matomo, "matomo", "", "directory of the Matomo, when there are several")
+	flags.BoolVar(&f.deep, "deep", false, "also run Matomo's own diagnostics, as its user")
+	flags.BoolVar(&f.offline, "offline", false, "make no requests, not even to this machine")
+}
+
+// server observes this server, or reads stored facts.
+func (f *lookFlags) server(cmd *cobra.Command) (facts.Server, error) {
+	var server facts.Server
+	var err error
+	if f.facts != "" {
+		server, err = readFacts(cmd, f.facts)
+	} else {
+		server, err = f.observe(cmd)
+	}
+	if err == nil && server.Matomo.Root == "" {
+		return server, &exitError{exitNoMatomo, errors.New("look for Matomo: there is none on this server\nhint: name its directory with --matomo")}
+	}
+	return server, err
+}
+
+func readFacts(cmd *cobra.Command, path string) (facts.Server, error) {
+	if path == "-" {
+		return facts.Decode(cmd.InOrStdin())
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return facts.Server{}, fmt.Errorf("read facts: %w", err)
+	}
+	defer file.Close()
+	server, err := facts.Decode(file)
+	if err != nil {
+		return server, fmt.Errorf("%s: %w", path, err)
+	}
+	return server, nil
+}
+
+func (f *lookFlags) observe(cmd *cobra.Command) (facts.Server, error) {
+	c, err := loadConfig(cmd, f.config)
+	if err != nil {
+		return facts.Server{}, err
+	}
+	audit := collect.Audit{Matomo: f.matomo, Declared: declared(c), Offline: f.offline, Deep: f.deep, Lines: f.lines}
+	if audit.Rocca, audit.Own, err = own(c); err != nil {
+		// The audit goes on without: what rocca knows of its server only adds to it.
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %v\n", err)
+	}
+	server, err := audit.Observe(cmd.Context())
+	var several collect.ErrSeveral
+	if errors.As(err, &several) {
+		return server, err
+	}
+	if os.Geteuid() != 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning: only root sees all of a server; what cannot be seen is unknown")
+	}
+	return server, err
+}
+
+// declared turns the configuration into what controls are told.
+func declared(c config.Config) facts.Declared {
+	d := facts.Declared{
+		Names: c.Domain, Ports: c.Ports, Outbound: c.Outbound, TrackedSites: c.TrackedPages,
+		RawDays: c.Privacy.RawDays, ReportMonths: c.Privacy.ReportMonths, Consent: c.Privacy.Consent, Records: map[string]facts.Record{},
+	}
+	if c.File() == "" {
+		// Nothing was decided: what the defaults say of a server of rocca's is
+		// no decision about another one.
+		d = facts.Declared{Records: map[string]facts.Record{}}
+	}
+	for _, network := range c.AdminNetworks {
+		d.AdminNetworks = append(d.AdminNetworks, network.String())
+	}
+	for _, network := range c.SSHNetworks {
+		d.SSHNetworks = append(d.SSHNetworks, network.String())
+	}
+	for _, a := range c.Apps {
+		d.Apps = append(d.Apps, a.Name)
+	}
+	for _, r := range c.Records {
+		d.Records[r.Subject] = facts.Record{Document: r.Document, Date: config.Day(r.Date), Note: r.Note}
+	}
+	for _, w := range c.Waivers {
+		d.Waivers = append(d.Waivers, facts.Waiver{ID: w.ID, Scope: w.Scope, Reason: w.Reason, Owner: w.Owner, Until: config.Day(w.Until)})
+	}
+	return d
+}
+
+// own gathers what rocca knows of this server; nil when it did not set it up.
+func own(c config.Config) (facts.Rocca, *collect.Own, error) {
+	program, err := thisProgram()
+	if err != nil {
+		return facts.Rocca{}, nil, err
+	}
+	about := facts.Rocca{Program: program.Path, Version: version(), SHA256: program.SHA256}
+	if name, err := os.Executable(); err == nil {
+		about.Program = name
+	}
+	if recorded, err := os.ReadFile(blueprint.ProgramRecord); err == nil {
+		about.Recorded = strings.TrimSpace(string(recorded))
+	}
+	if info, err := os.Stat(blueprint.AuditReport); err == nil {
+		about.Audited = info.ModTime()
+	}
+	record, err := installedRecord(c)
+	if err != nil || record == nil {
+		return about, nil, err
+	}
+	about.Release, about.Signer, about.SignedWell = record.Version, record.Signer, record.Signer != ""
+	journal, err := change.Open(change.DefaultDir)
+	if err != nil {
+		return about, nil, err
+	}
+	runs, err := journal.Runs()
+	if err != nil {
+		return about, nil, err
+	}
+	about.Installed = slices.ContainsFunc(runs, func(r change.RunInfo) bool { return r.Standing() && r.Result != change.PartUndone })
+	about.Unfinished = len(runs) > 0 && runs[len(runs)-1].Result == change.Interrupted && runs[len(runs)-1].Standing()
+	if !about.Installed {
+		return about, nil, nil
+	}
+	layout := blueprint.NewLayout(c, record.Version)
+	about.Link = layout.Link
+	if c.Hardening.AuditTimer {
+		about.AuditTimer = "rocca-audit.timer"
+	}
+	content, err := os.ReadFile(layout.Record)
+	if err != nil {
+		return about, nil, fmt.Errorf("read what was recorded of the release: %w", err)
+	}
+	baseline, err := files.ReadRecord(content)
+	if err != nil {
+		return about, nil, err
+	}
+	known, err := written(c, record.Version)
+	return about, &collect.Own{
+		DataDirs: dataDirs(layout), Baseline: baseline, Known: known, Scripts: layout.Scripts,
+		// The salt stands in the configuration of migrations, too.
+		Legitimate: []string{layout.Admin + "/"}, Watched: []string{layout.Cron + "/tmp", layout.Admin + "/config", layout.Admin + "/tmp", layout.Record},
+	}, err
+}
+
+func dataDirs(l blueprint.Layout) []app.DataDir {
+	return []app.DataDir{
+		{Name: "ui", User: blueprint.UIUser, Dir: l.State},
+		{Name: "tracker", User: blueprint.TrackerUser, Dir: l.Tracker},
+	}
+}
+
+// written hashes the files that rocca would write on this server.
+func written(c config.Config, version string) (map[string]string, error) {
+	in := blueprint.Input{Config: c, Version: version, PHP: c.PHP}
+	text, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return nil, fmt.Errorf("read which distribution this is: %w", err)
+	}
+	for line := range bytes.Lines(text) {
+		if value, found := bytes.CutPrefix(line, []byte("VERSION_ID=")); found {
+			in.Debian, _ = strconv.Atoi(strings.Trim(strings.TrimSpace(string(value)), `"`))
+		}
+	}
+	if in.PHP == "" {
+		in.PHP = map[int]string{12: "8.2", 13: "8.4"}[in.Debian]
+	}
+	contents, err := blueprint.Files(in)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]string{}
+	for path, content := range contents {
+		sum := sha256.Sum256(content)
+		known[path] = hex.EncodeToString(sum[:])
+	}
+	return known, nil
+}
+
+func newFactsCommand() *cobra.Command {
+	var look lookFlags
+	var output string
+	cmd := &cobra.Command{
+		Use:   "facts",
+		Short: "Collect what an audit looks at, as JSON without secrets",
+		Long: `Collect everything that the controls look at, as versioned JSON. It holds no
+secret: of passwords and keys it tells length and strength, of personal data how
+much there is. rocca audit --facts evaluates it anywhere else.
+
+Exit status: 0 collected, 2 usage.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			server, err := look.observe(cmd)
+			if err != nil {
+				return err
+			}
+			var out bytes.Buffer
+			if err := facts.Encode(&out, server); err != nil {
+				return err
+			}
+			return deliver(cmd, output, out.Bytes())
+		},
+	}
+	look.addConfig(cmd)
+	cmd.Flags().BoolVar(&look.lines, "lines", false, "also count lines of code")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this file")
+	return cmd
+}

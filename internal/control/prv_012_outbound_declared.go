@@ -40,13 +40,13 @@ type call struct{ host, why string }
 // calls are what Matomo would call by itself, by host.
 func calls(v *View, c facts.Context) []call {
 	var found []call
-	on := func(key, usual string) bool { return switchedOn(valueOf(c, key, usual)) }
+	on := func(key string) bool { return switchedOn(valueOf(c, key, "1")) } // as all of these are where nothing sets them
 	active := func(plugin string) bool { return v.Plugins[plugin].Active }
-	if on(internetFeatures, "1") {
-		if on("General.enable_auto_update", "1") {
+	if on(internetFeatures) {
+		if on("General.enable_auto_update") {
 			found = append(found, call{"api.matomo.org", "asked for new versions, with the versions of PHP and database and this server's address"})
 		}
-		if on("General.enable_referrer_definition_syncs", "1") || on("Tracker.enable_spam_filter", "1") {
+		if on("General.enable_referrer_definition_syncs") || on("Tracker.enable_spam_filter") {
 			found = append(found, call{"raw.githubusercontent.com", "lists of search engines and of spam, each week"})
 		}
 		for plugin, host := range map[string]string{"Marketplace": "plugins.matomo.org", "RssWidget": "matomo.org", "SEO": "www.bing.com"} {
@@ -60,7 +60,7 @@ func calls(v *View, c facts.Context) []call {
 			}
 		}
 	}
-	if host := valueOf(c, "mail.host", ""); host != "" && valueOf(c, "mail.transport", "") == "smtp" && on("General.emails_enabled", "1") && !slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, host) {
+	if host := valueOf(c, "mail.host", ""); host != "" && valueOf(c, "mail.transport", "") == "smtp" && on("General.emails_enabled") && !slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, host) {
 		found = append(found, call{host, "mails: reports, invitations, passwords"})
 	}
 	for name := range c.Secrets {

@@ -113,10 +113,32 @@ func TestAuditOfWeakServers(t *testing.T) {
 				t.Errorf("the index is %d, with critical findings", report.Summary.Index)
 			}
 			goldenReport(t, name, report)
-			if name == "s2" {
+			switch name {
+			case "s2":
 				s.testSlidesHoles(t)
+			case "stock":
+				s.testForeignFix(t)
 			}
 		})
+	}
+}
+
+// testForeignFix: a server that rocca did not set up is not changed unless asked
+// for, and then with a way back.
+func (s *server) testForeignFix(t *testing.T) {
+	const config = "/var/www/matomo/config/config.ini.php"
+	look := func() string { return strings.TrimSpace(s.run(t, "stat", "-c", "%a %U:%G", config)) }
+	before := look()
+	if out := s.findings(t, "rocca", "fix", "FS-04"); !strings.Contains(out, "chmod 0640 "+config) || look() != before {
+		t.Errorf("without --foreign the exact change is to be shown and not made (%s):\n%s", look(), out)
+	}
+	s.run(t, "rocca", "fix", "--foreign", "--yes", "FS-04")
+	if got := look(); got != "640 root:www-data" {
+		t.Errorf("after fix --foreign the configuration is %s", got)
+	}
+	s.run(t, "rocca", "undo", "--yes")
+	if got := look(); got != before {
+		t.Errorf("after undo the configuration is %s, was %s", got, before)
 	}
 }
 

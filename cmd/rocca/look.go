@@ -178,7 +178,7 @@ func own(c config.Config) (facts.Rocca, *collect.Own, error) {
 	return about, &collect.Own{
 		DataDirs: dataDirs(layout), Baseline: baseline, Known: known, Scripts: layout.Scripts,
 		// The salt stands in the configuration of migrations, too.
-		Legitimate: []string{layout.Admin + "/"}, Watched: []string{layout.Cron + "/tmp", layout.Admin + "/config", layout.Admin + "/tmp", layout.Record},
+		Legitimate: []string{layout.Admin + "/"}, Watched: []string{layout.State + "/user", layout.Cron + "/tmp", layout.Admin + "/config", layout.Admin + "/tmp", layout.Record},
 	}, err
 }
 

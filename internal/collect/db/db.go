@@ -187,11 +187,19 @@ func grantsFor(ctx context.Context, conn querier, name string) ([]string, error)
 	return grants, nil
 }
 
-var grantLine = regexp.MustCompile("^GRANT (.+) ON (.+) TO .+?( WITH GRANT OPTION)?$")
+// A line of SHOW GRANTS ends with the account and how it logs in, which has
+// hashes in it. Names may be of any text, in quotes.
+const unquoted = "(?:[^`']|`[^`]*`|'(?:[^'\\\\]|\\\\.)*')"
+
+var (
+	grantLine = regexp.MustCompile("^GRANT (" + unquoted + "+?) ON (" + unquoted + "+?) TO .+$")
+	grantHash = regexp.MustCompile(`(?i)(IDENTIFIED (?:BY PASSWORD|VIA \S+ USING|WITH \S+ AS) )'[^']*'?`)
+)
 
 // Normalise turns a line of SHOW GRANTS into "PRIVILEGES ON object", with the
 // privileges sorted. USAGE, which is no privilege, gives false.
 func Normalise(line string) (string, bool) {
+	line = grantHash.ReplaceAllString(line, "${1}'[redacted]'")
 	match := grantLine.FindStringSubmatch(line)
 	if match == nil {
 		return line, true // a role, a proxy: anything unknown is shown, and so is drift

@@ -22,9 +22,13 @@ func TestNormalise(t *testing.T) {
 		{"GRANT UPDATE (`b`, `a`), SELECT (`a`) ON `m`.`t` TO `u`@`h`", "SELECT (`a`), UPDATE (`b`, `a`) ON `m`.`t`"},
 		{"GRANT SELECT ON `m`.`t` TO `u`@`h` WITH GRANT OPTION", "SELECT ON `m`.`t` WITH GRANT OPTION"},
 		{"GRANT USAGE ON `m`.* TO `u`@`h` WITH GRANT OPTION", ""},
+		{"GRANT SELECT ON *.* TO `u`@`h` IDENTIFIED BY PASSWORD '*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29' REQUIRE ISSUER '/CN=a ON b TO c'", "SELECT ON *.*"},
+		{"GRANT SELECT ON `a TO b`.`c ON ``d` TO `x TO y`@`h`", "SELECT ON `a TO b`.`c ON ``d`"},
 		// What is not known is shown as it is, so that it counts as drift.
 		{"GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION", "PROXY ON ''@'%' WITH GRANT OPTION"},
 		{"GRANT `reader` TO `matomo`@`localhost`", "GRANT `reader` TO `matomo`@`localhost`"},
+		{"GRANT x TO `y` IDENTIFIED VIA mysql_native_password USING '*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29' OR unix_socket",
+			"GRANT x TO `y` IDENTIFIED VIA mysql_native_password USING '[redacted]' OR unix_socket"},
 		{"SET DEFAULT ROLE `reader` FOR `matomo`@`localhost`", "SET DEFAULT ROLE `reader` FOR `matomo`@`localhost`"},
 	} {
 		got, counts := Normalise(c.line)
@@ -53,13 +57,13 @@ func FuzzNormalise(f *testing.F) {
 	f.Add("GRANT SELECT, UPDATE (`a`, `b`) ON `m`.`t` TO `u`@`h` WITH GRANT OPTION")
 	f.Add("GRANT USAGE ON *.* TO `u`@`h` IDENTIFIED BY PASSWORD '*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29'")
 	f.Add("GRANT ) ON ( TO x")
+	f.Add("GRANT 0 ON 0 TO IDENTIFIED BY PASSWORD '*9;;; TO \x9e")
 	f.Fuzz(func(t *testing.T, line string) {
 		grant, counts := Normalise(line)
 		if counts == (grant == "") && line != "" {
 			t.Errorf("%q: got %q, %v", line, grant, counts)
 		}
-		if strings.HasPrefix(line, "GRANT ") && strings.Contains(line, " IDENTIFIED BY PASSWORD '*9") && grantLine.MatchString(line) &&
-			strings.Contains(grant, "PASSWORD '*9") && !strings.Contains(strings.SplitN(line, " TO ", 2)[0], "PASSWORD") {
+		if strings.Contains(grant, "IDENTIFIED BY PASSWORD '*9") {
 			t.Errorf("%q: the hash is in %q", line, grant)
 		}
 	})

@@ -104,7 +104,7 @@ func look(root Root, c place, members []facts.Process, doors []door) (facts.Cont
 	first := firstOf(root, members)
 	seen := facts.Container{ID: c.id, Runtime: c.runtime, PID: first.PID, User: first.User}
 	for _, p := range members {
-		seen.Programs = append(seen.Programs, strings.ToValidUTF8(p.Name, "?"))
+		seen.Programs = append(seen.Programs, p.Name)
 	}
 	slices.Sort(seen.Programs)
 	seen.Programs = slices.Compact(seen.Programs)

@@ -164,6 +164,7 @@ func TestLastLines(t *testing.T) {
 func FuzzLogLine(f *testing.F) {
 	f.Add(`203.0.113.7 - - "GET /?token_auth=abc&x HTTP/1.1" 2001:db8::1 password: "x y"`)
 	f.Add("::1 acceptInvitation?token=x")
+	f.Add("20\x1b3.0.113.7 password=x\x1by")
 	f.Fuzz(func(t *testing.T, line string) {
 		var log facts.LogFile
 		sample(&log, []string{line})

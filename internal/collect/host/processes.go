@@ -127,7 +127,7 @@ func parseStatus(status string, n names) facts.Process {
 		const effective = 1 // of real, effective, saved and file system
 		switch key {
 		case "Name":
-			p.Name = strings.TrimSpace(value)
+			p.Name = printable(strings.TrimSpace(value))
 		case "PPid":
 			p.Parent, _ = strconv.Atoi(fields[0])
 		case "TracerPid":
@@ -153,16 +153,21 @@ func parseStatus(status string, n names) facts.Process {
 func title(line string, secrets []string) string {
 	argv := strings.Split(strings.TrimRight(line, "\x00"), "\x00")
 	text := hide(strings.Join(redactArgs(argv), " "), secrets)
-	text = strings.Map(func(r rune) rune {
+	text = printable(text)
+	if short := []rune(text); len(short) > titleLimit {
+		return string(short[:titleLimit])
+	}
+	return text
+}
+
+// printable is text that a terminal may be given.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(text, "?"))
-	if short := []rune(text); len(short) > titleLimit {
-		return string(short[:titleLimit])
-	}
-	return text
 }
 
 // unitOf finds the unit in /proc/PID/cgroup: the first service or scope on the

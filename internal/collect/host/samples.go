@@ -135,11 +135,17 @@ func tellsSecret(line string) bool {
 	return false
 }
 
+func hideSecrets(line string) string {
+	line = logSecret.ReplaceAllString(line, "${1}"+redacted)
+	return redact(logInvite.ReplaceAllString(line, "${1}"+redacted))
+}
+
 // maskLine makes a line that may be shown: without secrets, and without who it
 // is about.
 func maskLine(line string) string {
-	line = logSecret.ReplaceAllString(line, "${1}"+redacted)
-	line = redact(logInvite.ReplaceAllString(line, "${1}"+redacted))
+	// What the control characters were between may be a secret too, or an
+	// address, once they are gone.
+	line = hideSecrets(printable(hideSecrets(line)))
 	line = candidate.ReplaceAllStringFunc(line, func(match string) string {
 		at := candidate.FindStringSubmatchIndex(match)
 		if _, err := netip.ParseAddr(match[at[2]:at[3]]); err != nil {
@@ -147,12 +153,6 @@ func maskLine(line string) string {
 		}
 		return match[:at[2]] + "[address]"
 	})
-	line = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(line, "?"))
 	if short := []rune(line); len(short) > sampleWidth {
 		return string(short[:sampleWidth])
 	}

@@ -105,6 +105,10 @@ func expired(server facts.Server, controls []Control) []model.Finding {
 		if i >= 0 && !slices.ContainsFunc(controls, func(c Control) bool { return c.ID == w.ID }) {
 			continue // not asked for
 		}
+		if at := slices.IndexFunc(findings, func(f model.Finding) bool { return f.ID == finding.ID }); at >= 0 {
+			findings[at].Evidence = append(findings[at].Evidence, evidence)
+			continue
+		}
 		finding.Evidence = []model.Evidence{evidence}
 		findings = append(findings, finding)
 	}

@@ -94,6 +94,16 @@ func TestUnknownWaiverIsAFinding(t *testing.T) {
 	}
 }
 
+// Two waivers of one control that are over are one finding: its id is what
+// reports link to.
+func TestWaiversThatAreOverAreOneFinding(t *testing.T) {
+	over := facts.Waiver{ID: "FS-01", Owner: "jane", Until: day("2026-11-01")}
+	findings := See(seen(over, over)).Audit([]Control{stub("FS-01", "/srv/a")})
+	if len(findings) != 2 || len(findings[1].Evidence) != 2 {
+		t.Errorf("got %+v", findings[1:])
+	}
+}
+
 func TestSelect(t *testing.T) {
 	for _, c := range []struct {
 		wanted []string

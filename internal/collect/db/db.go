@@ -188,11 +188,12 @@ func grantsFor(ctx context.Context, conn querier, name string) ([]string, error)
 }
 
 // A line of SHOW GRANTS ends with the account and how it logs in, which has
-// hashes in it. Names may be of any text, in quotes.
-const unquoted = "(?:[^`']|`[^`]*`|'(?:[^'\\\\]|\\\\.)*')"
+// hashes in it. A piece of what is before that is a character, or a name of any
+// text in quotes.
+const piece = "(?:[^`']|`[^`]*`|'(?:[^'\\\\]|\\\\.)*')"
 
 var (
-	grantLine = regexp.MustCompile("^GRANT (" + unquoted + "+?) ON (" + unquoted + "+?) TO .+$")
+	grantLine = regexp.MustCompile("^GRANT (" + piece + "+?) ON (" + piece + "+?) TO .+$")
 	grantHash = regexp.MustCompile(`(?i)(IDENTIFIED (?:BY PASSWORD|VIA \S+ USING|WITH \S+ AS) )'[^']*'?`)
 )
 

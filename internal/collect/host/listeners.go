@@ -146,7 +146,7 @@ func socketHolders(root Root) (map[string]holder, error) {
 			}
 			if program == "" {
 				comm, _ := root.proc(dir + "/comm")
-				program = strings.TrimSpace(comm)
+				program = printable(strings.TrimSpace(comm))
 			}
 			found[inode] = holder{pid, program}
 		}

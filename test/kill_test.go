@@ -37,7 +37,10 @@ func TestKill(t *testing.T) {
 				return e.Kind == "undo" && undone > 9
 			}, "rocca", "undo", "--yes", "--delete-data", "1")
 			if at == nil {
-				if got.code != 0 {
+				// The last kill may come when all was taken back and only the end of
+				// the run had to be written: then there is nothing left to undo.
+				whole := got.code == 2 && strings.Contains(got.stderr, "nothing on this server that still stands")
+				if got.code != 0 && !whole {
 					t.Fatalf("undo after %d kills: exit %d\n%s%s", kills, got.code, tailOf(got.stdout), got.stderr)
 				}
 				if kills < 5 {

@@ -194,6 +194,7 @@ func TestAuditOfOwnServer(t *testing.T) {
 		t.Errorf("something is reached: %v\n%s", err, all.Stdout)
 	}
 	t.Run("facts hold no secret and give the same findings", s.testStoredFacts)
+	t.Run("as nobody", func(t *testing.T) { s.testAuditAsNobody(t, report) })
 	t.Run("formats", s.testFormats)
 	t.Run("the auditor changes nothing", s.testReadsOnly)
 	t.Run("planted", s.testPlanted)
@@ -212,6 +213,23 @@ func (s *server) testStoredFacts(t *testing.T) {
 	live, stored := outcomes(s.audit(t)), outcomes(s.audit(t, "--facts", "/root/facts.json"))
 	if live != stored {
 		t.Errorf("stored facts give other findings:\n%s", difference(live, stored))
+	}
+}
+
+// Who may not see says so: what passes for root must not fail for others.
+func (s *server) testAuditAsNobody(t *testing.T, root model.Report) {
+	out := s.findings(t, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "rocca", "audit", "--format", "json")
+	var nobody model.Report
+	if err := json.Unmarshal([]byte(out), &nobody); err != nil {
+		t.Fatalf("the report is no JSON: %v\n%.2000s", err, out)
+	}
+	if nobody.Summary.Count[model.Unknown] < 20 {
+		t.Errorf("nobody is said to have seen all but %d", nobody.Summary.Count[model.Unknown])
+	}
+	for i, f := range nobody.Findings {
+		if f.Status == model.Fail && root.Findings[i].Status == model.Pass {
+			t.Errorf("%s fails for who may not see, and passes for root: %+v", f.ID, f.Evidence)
+		}
 	}
 }
 

@@ -33,7 +33,8 @@ func newAuditCommand() *cobra.Command {
 		Short: "Check this server against all controls, and report",
 		Long: `Look at this server, evaluate every control, and report what is not as it
 should be, with the evidence and the fix. Nothing is changed. Requests go to
-this machine's own address only.
+this machine's own address, and to pages that tracked_pages in the
+configuration names; with --offline there are none.
 
 It works on any Debian with a Matomo, also one that rocca did not set up. What
 could not be seen is unknown, and never passes: run it as root to see all.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -84,8 +85,7 @@ func (f *lookFlags) observe(cmd *cobra.Command) (facts.Server, error) {
 	}
 	audit := collect.Audit{Matomo: f.matomo, Declared: declared(c), Offline: f.offline, Deep: f.deep, Lines: f.lines}
 	if audit.Rocca, audit.Own, err = own(c); err != nil {
-		// The audit goes on without: what rocca knows of its server only adds to it.
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %v\n", err)
+		audit.Unread = err
 	}
 	server, err := audit.Observe(cmd.Context())
 	var several collect.ErrSeveral
@@ -142,6 +142,10 @@ func own(c config.Config) (facts.Rocca, *collect.Own, error) {
 	}
 	if info, err := os.Stat(blueprint.AuditReport); err == nil {
 		about.Audited = info.ModTime()
+	}
+	// Whether there is anything must not be told by what may not be read.
+	if _, err := os.ReadDir(change.DefaultDir); errors.Is(err, fs.ErrPermission) {
+		return about, nil, fmt.Errorf("read what rocca did on this server: %w", err)
 	}
 	record, err := installedRecord(c)
 	if err != nil || record == nil {

@@ -96,7 +96,8 @@ func measure(server facts.Server) surface {
 	}
 	for _, name := range slices.Sorted(maps.Keys(server.Answers)) {
 		a := server.Answers[name]
-		if a.Verdict != facts.Refused && a.Verdict != "" {
+		page := strings.HasPrefix(name, "page:") // of a tracked site, not of this server
+		if a.Verdict != facts.Refused && a.Verdict != "" && !page {
 			s.Answers[a.Verdict] = append(s.Answers[a.Verdict], strings.TrimPrefix(name, "path:"))
 		}
 	}

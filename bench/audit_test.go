@@ -43,9 +43,7 @@ func BenchmarkAudit(b *testing.B) {
 	command(b, h, "sh", "-c", strings.Join(audit, " ")+" || [ $? = 1 ] || [ $? = 3 ]") // warm
 	for b.Loop() {
 		whole := wall(b, h, audit, 0, 1, 3)
-		files := wall(b, h, []string{"rocca", "audit", "--only", "FS", "--format", "json", "-o", "/root/files.json"}, 0, 1, 3)
 		b.ReportMetric(whole.Seconds(), "s/audit")
-		b.ReportMetric(files.Seconds(), "s/audit-files")
 		b.ReportMetric(float64(peak(b, h, audit))/1024, "MiB/audit")
 		for _, p := range peers {
 			if p.prepare != nil {

@@ -100,3 +100,28 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// An ACL comes from the file system as bytes: whatever they are, it is read
+// whole or refused, and what was read is the same when it is written again.
+func FuzzACL(f *testing.F) {
+	f.Add(encodeACL([]ACLEntry{{"user", -1, 6}, {"user", 33, 4}, {"group", -1, 4}, {"mask", -1, 4}, {"other", -1, 0}}))
+	f.Add([]byte{2, 0, 0, 0})
+	f.Add([]byte{2, 0, 0, 0, 2, 0, 7, 0, 255, 255, 255, 255})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		entries, err := decodeACL(raw)
+		if err != nil {
+			return
+		}
+		again, err := decodeACL(encodeACL(entries))
+		if err != nil || len(entries) > 0 && !reflect.DeepEqual(entries, again) {
+			t.Fatalf("% x: %v came back as %v (%v)", raw, entries, again, err)
+		}
+		if len(entries) == 0 {
+			return
+		}
+		text, err := parseACL(aclText(entries))
+		if err != nil || !reflect.DeepEqual(entries, text) {
+			t.Fatalf("% x: %v is shown as %q, which is %v (%v)", raw, entries, aclText(entries), text, err)
+		}
+	})
+}

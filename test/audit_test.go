@@ -195,6 +195,7 @@ func TestAuditOfOwnServer(t *testing.T) {
 	}
 	t.Run("facts hold no secret and give the same findings", s.testStoredFacts)
 	t.Run("as nobody", func(t *testing.T) { s.testAuditAsNobody(t, report) })
+	t.Run("by its timer", s.testAuditByTimer)
 	t.Run("formats", s.testFormats)
 	t.Run("the auditor changes nothing", s.testReadsOnly)
 	t.Run("planted", s.testPlanted)
@@ -230,6 +231,22 @@ func (s *server) testAuditAsNobody(t *testing.T, root model.Report) {
 		if f.Status == model.Fail && root.Findings[i].Status == model.Pass {
 			t.Errorf("%s fails for who may not see, and passes for root: %+v", f.ID, f.Evidence)
 		}
+	}
+}
+
+// The unit of the timer has fewer rights than root on a terminal, and must see
+// as much.
+func (s *server) testAuditByTimer(t *testing.T) {
+	s.run(t, "systemctl", "start", "rocca-audit.service")
+	var report model.Report
+	if err := json.Unmarshal([]byte(s.run(t, "cat", "/var/lib/rocca/audit/last.json")), &report); err != nil {
+		t.Fatal(err)
+	}
+	if own := outcomes(s.audit(t)); outcomes(report) != own {
+		t.Errorf("by its timer the audit comes to another end:\n%s", difference(own, outcomes(report)))
+	}
+	if journal := s.run(t, "journalctl", "--no-pager", "-u", "rocca-audit.service"); !strings.Contains(journal, "of 100, ") {
+		t.Errorf("the journal does not tell the index:\n%s", journal)
 	}
 }
 

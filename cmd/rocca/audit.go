@@ -154,7 +154,14 @@ func (f *auditFlags) write(cmd *cobra.Command, r model.Report) error {
 	if err != nil {
 		return err
 	}
-	return deliver(cmd, f.output, out.Bytes())
+	if err := deliver(cmd, f.output, out.Bytes()); err != nil || f.output == "" {
+		return err
+	}
+	// For whoever started it, and for the journal when the timer did.
+	failed := r.Summary.Failed
+	fmt.Fprintf(cmd.ErrOrStderr(), "index %d of 100, %d critical, %d high, %d medium, %d low, %d unknown; the report is in %s\n",
+		r.Summary.Index, failed["critical"], failed["high"], failed["medium"], failed["low"], r.Summary.Count[model.Unknown], f.output)
+	return nil
 }
 
 // terminalStyle marks text with colours where they are seen and wanted

@@ -58,7 +58,7 @@ var keys = []key{
 	{"hardening.ssh", "Modern algorithms and tight limits for the SSH server, where there is one.", "false"},
 	{"hardening.ssh_keys", "No passwords and no root by SSH. Make sure first that your own key works.", "true"},
 	{"hardening.upgrades", "Debian's security upgrades are installed every day.", "false"},
-	{"hardening.audit_timer", "rocca audit runs every day, and its result is in the journal.", "false"},
+	{"hardening.audit_timer", "rocca audit runs every day. Its index is in the journal, its report in /var/lib/rocca/audit.", "false"},
 	{"privacy", "What was decided about the data of visitors.", ""},
 	{"privacy.raw_days", "Days that single visits are kept.", "90"},
 	{"privacy.report_months", "Months that reports are kept; 0 is for ever.", "24"},

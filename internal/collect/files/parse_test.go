@@ -498,3 +498,14 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+// Code that could not be looked at must not be told as missing.
+func TestWhatHidesTheCode(t *testing.T) {
+	for name, hides := range map[string]bool{"/": true, "/srv": true, "/srv/x": true, "/srv/x/core": true, "/srv/xy": false, "/var": false} {
+		s := survey{Request: Request{Code: "/srv/x"}}
+		s.problem(name, os.ErrPermission)
+		if got := s.codeUnseen.String() != ""; got != hides {
+			t.Errorf("%s cannot be seen, and the code is unseen: %v", name, got)
+		}
+	}
+}

@@ -278,7 +278,8 @@ func (s *survey) problem(name string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unseen.add(name, err)
-	if s.Code != "" && within(name, s.Code) {
+	// Of a directory above the code nothing below is seen either.
+	if s.Code != "" && (within(name, s.Code) || within(s.Code, name)) {
 		s.codeUnseen.add(name, err)
 	}
 }

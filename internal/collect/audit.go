@@ -133,7 +133,11 @@ func (a Audit) findMatomo(ctx context.Context, configured facts.Server) (facts.M
 	if a.Own != nil {
 		options.Data = a.Own.DataDirs
 	}
-	return app.Survey(ctx, served(configured.Front, root, real), options)
+	matomo, secrets, err := app.Survey(ctx, served(configured.Front, root, real), options)
+	if err != nil && a.Matomo != "" {
+		err = fmt.Errorf("%w\nhint: --matomo names the directory that holds Matomo's index.php", err)
+	}
+	return matomo, secrets, err
 }
 
 // served is the root as the front serves it, which may be a link.
@@ -157,7 +161,7 @@ func values(held []app.Held) []secret.Secret {
 // database asks the database of Matomo, and what it uses beside it.
 func (a Audit) database(ctx context.Context, m facts.Matomo, secrets app.Secrets) facts.Server {
 	s := facts.Server{Sections: map[facts.Section]string{}}
-	login := db.Login(secrets.Database)
+	login := db.LoginOf(m.Main(), secrets.Database)
 	failed := func(err error) facts.Server {
 		s.Sections[facts.Data], s.Sections[facts.Content] = facts.Why(err), facts.Why(err)
 		s.Database.Problem = facts.Why(err)

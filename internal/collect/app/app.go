@@ -44,7 +44,7 @@ type Options struct {
 
 // Secrets are the values that a survey found and does not tell.
 type Secrets struct {
-	Database Connection
+	Database secret.Secret // password of its user; the rest of the login is among the settings of the first context
 	Held     []Held
 	Redis    map[string]secret.Secret // password by address, "/run/redis.sock" or "127.0.0.1:6379"; empty: none
 }
@@ -55,20 +55,6 @@ type Held struct {
 	Key   string // "database.password"
 	Kind  string // as in facts.SecretPlace
 	Value secret.Secret
-}
-
-// Connection is how Matomo reaches its database.
-type Connection struct {
-	User     string
-	Password secret.Secret
-	Host     string
-	Port     int
-	Socket   string // path; empty: none set
-	Schema   string
-	Prefix   string // of the names of its tables
-	TLS      bool   // asked for and a CA is set: without one there is none, whatever is asked for
-	CA       string // path of a PEM file
-	NoVerify bool   // any certificate is accepted
 }
 
 // Survey observes the installation in root, which may be a link. Of what cannot
@@ -109,12 +95,14 @@ func Survey(ctx context.Context, root string, o Options) (facts.Matomo, Secrets,
 	}
 	found := Secrets{Redis: map[string]secret.Secret{}}
 	for i, data := range dataDirs(real, top, m.Bootstrap != "", o) {
-		c, held, connection, redis := surveyContext(data, global)
+		c, secrets := surveyContext(data, global)
 		m.Contexts = append(m.Contexts, c)
-		found.Held = append(found.Held, held...)
-		maps.Copy(found.Redis, redis)
+		for _, key := range slices.Sorted(maps.Keys(secrets)) {
+			found.Held = append(found.Held, Held{Path: c.Config, Key: key, Kind: kind(key), Value: secrets[key]})
+		}
+		maps.Copy(found.Redis, redisServers(c, secrets))
 		if i == 0 {
-			found.Database = connection
+			found.Database = secrets["database.password"]
 		}
 		m.HostConfigs = append(m.HostConfigs, hostConfigs(data.Dir)...)
 	}
@@ -179,8 +167,9 @@ func writerOf(dir string) string {
 	return u.Username
 }
 
-// surveyContext reads the configuration of one data directory.
-func surveyContext(data DataDir, global config) (facts.Context, []Held, Connection, map[string]secret.Secret) {
+// surveyContext reads the configuration of one data directory; the secrets are
+// by "Section.key".
+func surveyContext(data DataDir, global config) (facts.Context, map[string]secret.Secret) {
 	dir := filepath.Join(data.Dir, "config")
 	c := facts.Context{Name: data.Name, User: data.User, Data: data.Dir, Config: filepath.Join(dir, "config.ini.php")}
 	local, err := readConfig(c.Config)
@@ -193,7 +182,7 @@ func surveyContext(data DataDir, global config) (facts.Context, []Held, Connecti
 	}
 	if err := cmp.Or(err, commonErr); err != nil { // then it is not known what is in effect
 		c.Tmp, c.Problem = filepath.Join(data.Dir, "tmp"), facts.Why(err)
-		return c, nil, Connection{}, nil
+		return c, nil
 	}
 	merged := merge(global, common, local)
 	var secrets map[string]secret.Secret
@@ -202,12 +191,7 @@ func surveyContext(data DataDir, global config) (facts.Context, []Held, Connecti
 	c.Tmp = filepath.Join(data.Dir, cmp.Or(c.Setting("General.tmp_path"), "tmp"))
 	problems := []string{global.problem, local.problem, common.problem}
 	c.Problem = strings.Join(slices.DeleteFunc(problems, func(p string) bool { return p == "" }), "; ")
-
-	var held []Held
-	for _, key := range slices.Sorted(maps.Keys(secrets)) {
-		held = append(held, Held{Path: c.Config, Key: key, Kind: kind(key), Value: secrets[key]})
-	}
-	return c, held, connection(c, secrets), redisServers(c, secrets)
+	return c, secrets
 }
 
 func readConfig(path string) (config, error) {
@@ -235,22 +219,6 @@ func kind(key string) string {
 		return "proxy password"
 	}
 	return "secret of " + key
-}
-
-func connection(c facts.Context, secrets map[string]secret.Secret) Connection {
-	port, _ := strconv.Atoi(cmp.Or(c.Setting("database.port"), "3306"))
-	ca := c.Setting("database.ssl_ca")
-	d := Connection{
-		User: c.Setting("database.username"), Password: secrets["database.password"],
-		Host: c.Setting("database.host"), Port: port, Socket: c.Setting("database.unix_socket"),
-		Schema: c.Setting("database.dbname"), Prefix: c.Setting("database.tables_prefix"),
-		TLS: c.On("database.enable_ssl") && ca != "", CA: ca, NoVerify: c.On("database.ssl_no_verify"),
-	}
-	// PDO takes "host:port" and "localhost:/path" for the host, too.
-	if strings.HasPrefix(d.Host, "/") {
-		d.Socket, d.Host = d.Host, "localhost"
-	}
-	return d
 }
 
 // redisServers are those that the cache of a context uses.

@@ -107,9 +107,13 @@ func TestSurveyOfThePlainLayout(t *testing.T) {
 	if got := c.Secrets["mail.password"].Reused; got != "mail.password of "+other+"/config/config.ini.php" {
 		t.Errorf("the mail password is that of another installation: %q", got)
 	}
-	d := secrets.Database
-	if d.User != "m" || d.Password.Reveal() != "Zk3#verysecret" || d.Host != "127.0.0.1" || d.Port != 3306 || d.Schema != "d" || d.Prefix != "p_" || d.TLS {
-		t.Errorf("connection of %s to %s:%d %s %s", d.User, d.Host, d.Port, d.Schema, d.Prefix)
+	for key, want := range map[string]string{"username": "m", "host": "127.0.0.1", "port": "3306", "dbname": "d", "tables_prefix": "p_", "enable_ssl": "0", "ssl_ca": ""} {
+		if got := c.Setting("database." + key); got != want {
+			t.Errorf("database.%s is %q", key, got)
+		}
+	}
+	if secrets.Database.Reveal() != "Zk3#verysecret" {
+		t.Error("the password of the database is another one")
 	}
 	kinds := map[string]string{}
 	for _, held := range secrets.Held {

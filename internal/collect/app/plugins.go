@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,9 +61,9 @@ func Plugins(ctx context.Context, m facts.Matomo, u Usage) (map[string]facts.Plu
 		found[name] = p
 	}
 	logged := readLogs(ctx, u.AccessLogs, u.Now.AddDate(0, 0, -usageDays))
-	tables := thirdPartyTables(ctx, top, found)
+	tables, elsewhere := thirdPartyTables(ctx, top, found), others(m, found)
 	for name, p := range found {
-		judge(name, &p, u, logged, tables[name], others(m, found))
+		judge(name, &p, u, logged, tables[name], elsewhere)
 		found[name] = p
 	}
 	if u.Lines {
@@ -155,7 +156,8 @@ func pluginVersion(text []byte) string {
 // others finds use that is neither in the database nor in a log.
 func others(m facts.Matomo, found map[string]facts.Plugin) map[string]string {
 	traces := map[string]string{}
-	for name, p := range found {
+	for _, name := range slices.Sorted(maps.Keys(found)) { // of several the last, each time
+		p := found[name]
 		if p.Active && !p.Core && isFile(filepath.Join(m.Real, "plugins", name, "tracker.js")) {
 			traces["tracker"] = "the plugin " + name + " extends the tracking script"
 		}

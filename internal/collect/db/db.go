@@ -14,8 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-sql-driver/mysql"
-
 	"rocca/internal/facts"
 	"rocca/internal/mariadb"
 	"rocca/internal/secret"
@@ -43,7 +41,7 @@ func Observe(ctx context.Context, server mariadb.Conn, accounts []string, passwo
 		return d, err
 	}
 	for _, account := range accounts {
-		a, err := observeAccount(ctx, conn, account)
+		a, err := observeAccount(ctx, conn, mariadb.User(account))
 		user, _, _ := strings.Cut(account, "@")
 		if password, held := passwords[user]; err == nil && a.Exists && held {
 			var accepted bool
@@ -151,15 +149,10 @@ func identifiedBy(created string) string {
 	return strings.Join(plugins, " or ")
 }
 
-func observeAccount(ctx context.Context, conn querier, account string) (facts.Account, error) {
-	return observeAccountAs(ctx, conn, mariadb.User(account))
-}
-
-// observeAccountAs looks at an account whose name is quoted.
-func observeAccountAs(ctx context.Context, conn querier, name string) (facts.Account, error) {
+// observeAccount looks at an account whose name is quoted.
+func observeAccount(ctx context.Context, conn querier, name string) (facts.Account, error) {
 	created, err := column(ctx, conn, "SHOW CREATE USER "+name)
-	var refused *mysql.MySQLError
-	if errors.As(err, &refused) && (refused.Number == 1269 || refused.Number == 1133 || refused.Number == 1396 || refused.Number == 1449 || refused.Number == 1141) {
+	if numbered(err, 1269, 1133, 1396, 1449, 1141) {
 		return facts.Account{}, nil // no such account
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,11 +14,13 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
 
+	"rocca/internal/facts"
 	"rocca/internal/mariadb"
 	"rocca/internal/rooted"
 	"rocca/internal/secret"
@@ -34,7 +37,23 @@ type Login struct {
 	Prefix   string // of the names of its tables
 	TLS      bool   // asked for and a CA is set: without one there is none, whatever is asked for
 	CA       string // path of a PEM file
-	NoVerify bool   // any certificate is accepted
+}
+
+// LoginOf reads it from the settings of a context; the password is not in them.
+func LoginOf(c facts.Context, password secret.Secret) Login {
+	port, _ := strconv.Atoi(cmp.Or(c.Setting("database.port"), "3306"))
+	ca := c.Setting("database.ssl_ca")
+	l := Login{
+		User: c.Setting("database.username"), Password: password,
+		Host: c.Setting("database.host"), Port: port, Socket: c.Setting("database.unix_socket"),
+		Schema: c.Setting("database.dbname"), Prefix: c.Setting("database.tables_prefix"),
+		TLS: c.On("database.enable_ssl") && ca != "", CA: ca,
+	}
+	// PDO takes "host:port" and "localhost:/path" for the host, too.
+	if strings.HasPrefix(l.Host, "/") {
+		l.Socket, l.Host = l.Host, "localhost"
+	}
+	return l
 }
 
 // Remote tells whether the server is on another machine.

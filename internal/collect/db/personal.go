@@ -50,7 +50,7 @@ func whereOf(kind int64) string {
 	return "product"
 }
 
-// found is what a text holds.
+// finding is what a text holds.
 type finding struct{ kind, sample string }
 
 // look lists the kinds of personal data in a text, each once, with what the

@@ -137,32 +137,21 @@ func isRefusal(err error, code string) bool {
 // setting reads a setting of the server; where CONFIG is shut off, from INFO.
 func (c resp) setting(name, info string) (string, error) {
 	values, err := c.ask("CONFIG", "GET", name)
-	if err == nil {
-		if len(values) == 2 {
-			return values[1], nil
+	if err == nil && len(values) == 2 {
+		return values[1], nil
+	}
+	if isRefusal(err, "") && info != "" {
+		values, err = c.ask("INFO", "memory")
+		for line := range strings.Lines(strings.Join(values, "\n")) {
+			if value, found := strings.CutPrefix(strings.TrimSpace(line), info+":"); found {
+				return value, nil
+			}
 		}
+	}
+	if isRefusal(err, "") {
 		return "", nil
 	}
-	var refused refusal
-	if !errors.As(err, &refused) || info == "" {
-		if refused != "" {
-			return "", nil
-		}
-		return "", err
-	}
-	values, err = c.ask("INFO", "memory")
-	if err != nil || len(values) == 0 {
-		if errors.As(err, &refused) {
-			return "", nil
-		}
-		return "", err
-	}
-	for line := range strings.Lines(values[0]) {
-		if value, found := strings.CutPrefix(strings.TrimSpace(line), info+":"); found {
-			return value, nil
-		}
-	}
-	return "", nil
+	return "", err
 }
 
 func (c resp) ask(words ...string) ([]string, error) {

@@ -230,6 +230,7 @@ func (r *reader) readUsers() error {
 		return err
 	}
 	delete(r.rows.Partial, "users")
+	r.rows.Users, r.rows.Invited = nil, nil
 	_, err = r.ask("users", "SELECT "+columns+from, add) // before 4.12 there were no invitations
 	return err
 }
@@ -255,6 +256,7 @@ func (r *reader) readTokens() error {
 		return err
 	}
 	delete(r.rows.Partial, "tokens")
+	r.rows.Tokens = nil
 	_, err = r.ask("tokens", "SELECT "+columns+from, add) // before 5.0 a token could not be for POST only
 	return err
 }

@@ -172,14 +172,8 @@ func pairs(ctx context.Context, session *sql.Conn, query string) (map[string]sql
 	}
 	defer rows.Close()
 	found := map[string]sql.NullString{}
-	for rows.Next() {
-		var name, value sql.NullString
-		if err := rows.Scan(&name, &value); err != nil {
-			return nil, err
-		}
-		found[name.String] = value
-	}
-	return found, rows.Err()
+	err = eachRow(rows, func(v []sql.NullString) { found[v[0].String] = v[1] })
+	return found, err
 }
 
 // listed is a line of the server's own list of accounts, without any hash.
@@ -263,7 +257,7 @@ func accountOf(ctx context.Context, session *sql.Conn, l listed) (facts.Account,
 		grants, err := grantsFor(ctx, session, mariadb.Quote(l.user))
 		return facts.Account{Exists: true, Role: true, Identity: "role", Grants: grants}, err
 	}
-	a, err := observeAccountAs(ctx, session, name)
+	a, err := observeAccount(ctx, session, name)
 	a.NoWord = a.Exists && !l.locked && !l.role && emptyPassword(a.Created.Reveal())
 	a.Created = secret.Secret{} // an audit makes no account anew
 	return a, err

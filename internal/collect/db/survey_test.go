@@ -366,6 +366,33 @@ func TestMoment(t *testing.T) {
 	}
 }
 
+func TestLoginOf(t *testing.T) {
+	password := secret.New("Zk3#verysecret")
+	for name, c := range map[string]struct {
+		settings map[string]string
+		want     Login
+	}{
+		"plain": {map[string]string{"username": "m", "host": "127.0.0.1", "port": "3306", "dbname": "d", "tables_prefix": "p_", "enable_ssl": "0", "ssl_ca": ""},
+			Login{User: "m", Password: password, Host: "127.0.0.1", Port: 3306, Schema: "d", Prefix: "p_"}},
+		"TLS": {map[string]string{"host": "db.example", "port": "3307", "enable_ssl": "1", "ssl_ca": "/ca.pem"},
+			Login{Password: password, Host: "db.example", Port: 3307, TLS: true, CA: "/ca.pem"}},
+		"TLS without a CA is none": {map[string]string{"host": "db.example", "enable_ssl": "1"},
+			Login{Password: password, Host: "db.example", Port: 3306}},
+		"a CA without TLS": {map[string]string{"host": "db.example", "enable_ssl": "0", "ssl_ca": "/ca.pem"},
+			Login{Password: password, Host: "db.example", Port: 3306, CA: "/ca.pem"}},
+		"socket":      {map[string]string{"unix_socket": "/run/x.sock"}, Login{Password: password, Port: 3306, Socket: "/run/x.sock"}},
+		"path for it": {map[string]string{"host": "/run/x.sock"}, Login{Password: password, Host: "localhost", Port: 3306, Socket: "/run/x.sock"}},
+	} {
+		settings := map[string][]string{}
+		for key, value := range c.settings {
+			settings["database."+key] = []string{value}
+		}
+		if diff := cmp.Diff(c.want, LoginOf(facts.Context{Settings: settings}, password), cmp.AllowUnexported(secret.Secret{})); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 func TestRemoteLogin(t *testing.T) {
 	for _, c := range []struct {
 		l    Login
@@ -489,4 +516,30 @@ func FuzzRedisAnswer(f *testing.F) {
 			t.Errorf("%q gives %d bytes", text, total)
 		}
 	})
+}
+
+// An older Matomo is asked again without what it does not have: what came of
+// the first question until it failed is not told twice.
+func TestOlderFormStartsAnew(t *testing.T) {
+	s := &server{answers: []answer{
+		{pattern: `invite_accept_at`, err: refuse(errNoColumn)},
+		{pattern: `t\.secure_only`, err: refuse(errNoColumn)},
+		{pattern: `superuser_access, twofactor_secret`, rows: [][]any{{"ann", "1", "1", "example.org", "2026-01-01 00:00:00", "bcrypt 10"}}},
+		{pattern: `t\.login, t\.idusertokenauth`, rows: [][]any{{"ann", "1", "", "2026-01-01 00:00:00", nil, nil, "0", "1"}}},
+	}}
+	session, err := sql.OpenDB(s).Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	r := reader{ctx: t.Context(), session: session, o: Options{Schema: "matomo", Prefix: "m_"},
+		tables: map[string]bool{"user": true, "user_token_auth": true}, rows: facts.Rows{Partial: map[string]string{}}}
+	r.rows.Users = []facts.MatomoUser{{Login: "of the first question"}}
+	r.rows.Tokens = []facts.Token{{Login: "of the first question"}}
+	if err := errors.Join(r.readUsers(), r.readTokens()); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.rows.Users) != 1 || r.rows.Users[0].Login != "ann" || len(r.rows.Tokens) != 1 || r.rows.Tokens[0].Login != "ann" {
+		t.Errorf("users %v, tokens %v", r.rows.Users, r.rows.Tokens)
+	}
 }

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"cmp"
 	"path"
 	"regexp"
 	"slices"
@@ -333,7 +334,10 @@ func apacheWords(line string) []string {
 	return words
 }
 
-var shellAssignment = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
+var (
+	shellAssignment = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
+	shellVariable   = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?`)
+)
 
 // environment reads what Debian's envvars sets. It is a shell script; what
 // its conditions would set for a second instance is set empty right after.
@@ -342,7 +346,6 @@ func (p *apacheParser) environment() {
 	if err != nil {
 		return
 	}
-	reference := regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?`)
 	for line := range strings.SplitSeq(string(content), "\n") {
 		match := shellAssignment.FindStringSubmatch(line)
 		if match == nil {
@@ -353,7 +356,7 @@ func (p *apacheParser) environment() {
 			p.variables[match[1]] = strings.Trim(value, "'")
 			continue
 		}
-		p.variables[match[1]] = reference.ReplaceAllStringFunc(strings.Trim(value, `"`), func(name string) string {
+		p.variables[match[1]] = shellVariable.ReplaceAllStringFunc(strings.Trim(value, `"`), func(name string) string {
 			return p.variables[strings.Trim(name, "${}")]
 		})
 	}
@@ -495,12 +498,7 @@ func (b *apacheSites) unclaimed(sites []facts.Site) []facts.Listen {
 // complete reads what a site says, with the sections of the main server before
 // its own, which is the order in which Apache merges them.
 func (b *apacheSites) complete(site *facts.Site, own []node) {
-	inherited := func(name string) string {
-		if value := last(site.Directives, name); value != "" {
-			return value
-		}
-		return last(b.global, name)
-	}
+	inherited := func(name string) string { return cmp.Or(last(site.Directives, name), last(b.global, name)) }
 	for _, name := range site.Directives["servername"] {
 		bare := name.Value
 		if _, rest, hasScheme := strings.Cut(bare, "://"); hasScheme {

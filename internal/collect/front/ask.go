@@ -52,23 +52,19 @@ func AskAll(ctx context.Context, t Target) (map[string]facts.Answer, map[string]
 	aside.Go(func() { handshakes = Shake(ctx, t.HTTPS, t.Name) })
 	requests := t.requests()
 	found := make([]asked, len(requests))
-	var next sync.Mutex
-	at := 0
+	work := make(chan int)
 	var workers sync.WaitGroup
 	for range atOnce {
 		workers.Go(func() {
-			for {
-				next.Lock()
-				i := at
-				at++
-				next.Unlock()
-				if i >= len(requests) {
-					return
-				}
+			for i := range work {
 				found[i] = a.ask(ctx, requests[i])
 			}
 		})
 	}
+	for i := range requests {
+		work <- i
+	}
+	close(work)
 	workers.Wait()
 	aside.Wait()
 	// A front that limits requests is asked again, slower, for a while; what took
@@ -146,10 +142,10 @@ func mustBeOwn(address string) error {
 	if err != nil {
 		return fmt.Errorf("ask the front: %w", err)
 	}
-	ip := net.ParseIP(host)
-	if host == "localhost" || ip != nil && ip.IsLoopback() {
+	if local(host) {
 		return nil
 	}
+	ip := net.ParseIP(host)
 	own, err := net.InterfaceAddrs()
 	if err != nil {
 		return fmt.Errorf("ask the front: %w", err)

@@ -2,6 +2,7 @@ package front
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,11 +47,9 @@ func (c *conf) enter(file, from string, line int) (text string, ok bool) {
 		c.fault(from, line, "%v", err)
 		return "", false
 	}
-	for _, open := range c.open {
-		if open == real {
-			c.fault(from, line, "%s includes itself", file)
-			return "", false
-		}
+	if slices.Contains(c.open, real) {
+		c.fault(from, line, "%s includes itself", file)
+		return "", false
 	}
 	if c.opened++; len(c.open) >= includeLimit || c.opened > filesLimit || c.bytes > allLimit {
 		c.fault(from, line, "%s is not read: too many files are included", file)

@@ -165,7 +165,10 @@ func returns(claimed string) judgement {
 	}
 }
 
-var expires = regexp.MustCompile(`(?im)^expires:\s*(\S{1,40})`)
+var (
+	contacts = regexp.MustCompile(`(?im)^contact:`)
+	expires  = regexp.MustCompile(`(?im)^expires:\s*(\S{1,40})`)
+)
 
 // contact reads a security.txt (RFC 9116).
 func contact(r reply) (facts.Verdict, string) {
@@ -173,7 +176,7 @@ func contact(r reply) (facts.Verdict, string) {
 	if verdict != facts.Served {
 		return verdict, ""
 	}
-	if !regexp.MustCompile(`(?im)^contact:`).MatchString(r.body) {
+	if !contacts.MatchString(r.body) {
 		return facts.Refused, "no Contact: in it"
 	}
 	if match := expires.FindStringSubmatch(r.body); match != nil {

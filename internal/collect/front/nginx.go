@@ -1,6 +1,7 @@
 package front
 
 import (
+	"cmp"
 	"net"
 	"path"
 	"regexp"
@@ -285,12 +286,7 @@ func (c *conf) nginxSite(n node, global map[string][]facts.Setting, upstreams ma
 	if len(site.Listens) == 0 {
 		site.Listens = []facts.Listen{{Port: 80}}
 	}
-	inherited := func(name string) string {
-		if value := last(site.Directives, name); value != "" {
-			return value
-		}
-		return last(global, name)
-	}
+	inherited := func(name string) string { return cmp.Or(last(site.Directives, name), last(global, name)) }
 	for i := range site.Listens {
 		l := &site.Listens[i]
 		l.TLS = l.TLS || inherited("ssl") == "on"

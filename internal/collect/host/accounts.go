@@ -20,18 +20,16 @@ const (
 // rootNames reads the accounts of a root.
 func rootNames(root Root) (names, error) {
 	var n names
-	for _, database := range []struct {
-		path   string
-		fields int
-		lines  *[][]string
-		byID   *map[string]string
-	}{{"/etc/passwd", 7, &n.passwd, &n.byUID}, {"/etc/group", 4, &n.group, &n.byGID}} {
-		content, err := root.read(database.path)
-		if err != nil {
-			return n, fmt.Errorf("read accounts: %w", err)
-		}
-		*database.lines, *database.byID = parseColons(content, database.fields)
+	passwd, err := root.read("/etc/passwd")
+	if err != nil {
+		return n, fmt.Errorf("read accounts: %w", err)
 	}
+	n.passwd, n.byUID = parseColons(passwd, 7)
+	group, err := root.read("/etc/group")
+	if err != nil {
+		return n, fmt.Errorf("read accounts: %w", err)
+	}
+	n.group, n.byGID = parseColons(group, 4)
 	return n, nil
 }
 
@@ -55,7 +53,7 @@ func accounts(root Root, n names) (map[string]facts.User, map[string]facts.Group
 		}
 		users[line[0]] = facts.User{
 			Exists: true, UID: uid, Group: nameOf(n.byGID, line[3]), Home: line[5], Shell: line[6],
-			Locked:  words != nil && strings.HasPrefix(word, "!") || words != nil && strings.HasPrefix(word, "*"),
+			Locked:  words != nil && (strings.HasPrefix(word, "!") || strings.HasPrefix(word, "*")),
 			NoWord:  words != nil && word == "",
 			Service: uid < firstPerson || uid == nobody,
 		}

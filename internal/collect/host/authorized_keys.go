@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/bits"
 	"os"
 	"path"
@@ -28,7 +29,7 @@ func authorizedKeys(root Root, users map[string]facts.User, patterns []string) (
 	var found []facts.AuthorizedKey
 	var problem error
 	seen := map[string]bool{} // by user and file
-	for _, name := range sortedUsers(users) {
+	for _, name := range slices.Sorted(maps.Keys(users)) {
 		user := users[name]
 		for _, pattern := range patterns {
 			file := keysFile(pattern, name, user)

@@ -3,7 +3,6 @@
 package host
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,10 +28,10 @@ const contentLimit = 4 << 20
 func Observe(ctx context.Context, q facts.Query) (facts.Server, error) {
 	var s facts.Server
 	var err error
-	if s.OS, err = release(); err != nil {
+	if s.OS, err = osRelease("/"); err != nil {
 		return s, err
 	}
-	names, err := readNames()
+	names, err := rootNames("/")
 	if err != nil {
 		return s, err
 	}
@@ -69,57 +68,10 @@ func Observe(ctx context.Context, q facts.Query) (facts.Server, error) {
 	return s, err
 }
 
-func release() (facts.OS, error) {
-	var found facts.OS
-	content, err := os.ReadFile("/etc/os-release")
-	if err != nil {
-		return found, fmt.Errorf("read which distribution this is: %w", err)
-	}
-	found = parseOSRelease(string(content))
-	found.Hostname, err = os.Hostname()
-	return found, err
-}
-
-func parseOSRelease(content string) facts.OS {
-	var found facts.OS
-	for line := range strings.Lines(content) {
-		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), "=")
-		value = strings.Trim(value, `"'`)
-		switch key {
-		case "ID":
-			found.ID = value
-		case "VERSION_ID":
-			found.Version = value
-		case "VERSION_CODENAME":
-			found.Codename = value
-		}
-	}
-	return found
-}
-
 // names are the users and groups of the machine.
 type names struct {
 	passwd, group [][]string // fields of each line
 	byUID, byGID  map[string]string
-}
-
-func readNames() (names, error) {
-	var n names
-	var err error
-	if n.passwd, n.byUID, err = readColons("/etc/passwd", 7); err != nil {
-		return n, err
-	}
-	n.group, n.byGID, err = readColons("/etc/group", 4)
-	return n, err
-}
-
-func readColons(path string, fields int) (lines [][]string, byID map[string]string, err error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read accounts: %w", err)
-	}
-	lines, byID = parseColons(string(content), fields)
-	return lines, byID, nil
 }
 
 // parseColons reads a database of lines with a fixed number of fields, and the
@@ -235,44 +187,4 @@ func readFile(path string) (content []byte, sum string, err error) {
 		return nil, "", fmt.Errorf("read %s: %w", path, err)
 	}
 	return content, hex.EncodeToString(hash.Sum(nil)), nil
-}
-
-// packages reads dpkg's status file.
-func packages(wanted []string) (map[string]facts.Package, error) {
-	found := map[string]facts.Package{}
-	if len(wanted) == 0 {
-		return found, nil
-	}
-	for _, name := range wanted {
-		found[name] = facts.Package{}
-	}
-	f, err := os.Open("/var/lib/dpkg/status")
-	if err != nil {
-		return nil, fmt.Errorf("read installed packages: %w", err)
-	}
-	defer f.Close()
-	var name string
-	var p facts.Package
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), ": ")
-		switch key {
-		case "Package":
-			name, p = value, facts.Package{}
-		case "Status":
-			p.Installed = strings.HasSuffix(value, " ok installed")
-		case "Version":
-			p.Version = value
-		case "":
-			if _, asked := found[name]; asked {
-				found[name] = p
-			}
-			name = ""
-		}
-	}
-	if _, asked := found[name]; asked {
-		found[name] = p
-	}
-	return found, lines.Err()
 }

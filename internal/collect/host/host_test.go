@@ -151,15 +151,10 @@ func TestTree(t *testing.T) {
 
 func TestAccounts(t *testing.T) {
 	dir := t.TempDir()
-	passwd, group := filepath.Join(dir, "passwd"), filepath.Join(dir, "group")
-	write(t, passwd, "root:x:0:0:root:/root:/bin/bash\nmatomo:x:998:997::/nonexistent:/usr/sbin/nologin\ntoor:x:0:0::/:/bin/sh\nbroken:x:1\n+::::::\n", 0o644)
-	write(t, group, "root:x:0:\nmatomo:x:997:www-data,backup\nbroken\n", 0o644)
-	var n names
-	var err error
-	if n.passwd, n.byUID, err = readColons(passwd, 7); err != nil {
-		t.Fatal(err)
-	}
-	if n.group, n.byGID, err = readColons(group, 4); err != nil {
+	write(t, filepath.Join(dir, "etc/passwd"), "root:x:0:0:root:/root:/bin/bash\nmatomo:x:998:997::/nonexistent:/usr/sbin/nologin\ntoor:x:0:0::/:/bin/sh\nbroken:x:1\n+::::::\n", 0o644)
+	write(t, filepath.Join(dir, "etc/group"), "root:x:0:\nmatomo:x:997:www-data,backup\nbroken\n", 0o644)
+	n, err := rootNames(Root(dir))
+	if err != nil {
 		t.Fatal(err)
 	}
 	users := n.users([]string{"matomo", "nobody", "broken"})
@@ -176,8 +171,13 @@ func TestAccounts(t *testing.T) {
 	if n.byUID["0"] != "root" {
 		t.Errorf("uid 0 is %q; the first entry counts", n.byUID["0"])
 	}
-	if _, _, err := readColons(filepath.Join(dir, "missing"), 7); err == nil {
-		t.Error("a missing file is taken for an empty one")
+	for _, name := range []string{"etc/group", "etc/passwd"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rootNames(Root(dir)); err == nil {
+			t.Errorf("a missing %s is taken for an empty one", name)
+		}
 	}
 }
 

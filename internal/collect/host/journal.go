@@ -58,7 +58,7 @@ var logAgents = []string{
 func journald(root Root) (map[string]string, error) {
 	settings := map[string]string{}
 	var files []string
-	for _, dir := range []string{"/etc/", "/run/", "/usr/local/lib/", "/usr/lib/"} {
+	for _, dir := range configDirs {
 		if name := dir + "systemd/journald.conf"; root.exists(name) {
 			files = append(files, name)
 			break

@@ -40,7 +40,7 @@ type nftReader struct {
 	sets  map[string]json.RawMessage // elements, by table and name
 }
 
-func nftKey(parts ...any) string { return fmt.Sprint(parts...) }
+func nftKey(parts ...string) string { return strings.Join(parts, " ") }
 
 // parseNft reads a ruleset: as JSON for what it means, and as text with handles
 // for how it is shown. Only chains that filter are told.
@@ -53,14 +53,14 @@ func parseNft(ruleset []byte, listing string, n names) ([]facts.Chain, error) {
 	for _, o := range listed.Nftables {
 		for _, set := range []*nftSet{o.Set, o.Map} {
 			if set != nil {
-				r.sets[nftKey(set.Family, " ", set.Table, " ", set.Name)] = set.Elem
+				r.sets[nftKey(set.Family, set.Table, set.Name)] = set.Elem
 			}
 		}
 	}
 	steps := map[string][]step{} // by table and chain
 	for _, o := range listed.Nftables {
 		if o.Rule != nil {
-			key := nftKey(o.Rule.Family, " ", o.Rule.Table, " ", o.Rule.Chain)
+			key := nftKey(o.Rule.Family, o.Rule.Table, o.Rule.Chain)
 			steps[key] = append(steps[key], r.rule(*o.Rule)...)
 		}
 	}
@@ -75,14 +75,14 @@ func parseNft(ruleset []byte, listing string, n names) ([]facts.Chain, error) {
 			policy = "accept"
 		}
 		chains = append(chains, facts.Chain{Family: c.Family, Table: c.Table, Name: c.Name, Hook: c.Hook, Policy: policy,
-			Rules: unroll(steps, nftKey(c.Family, " ", c.Table, " ", c.Name))})
+			Rules: unroll(steps, nftKey(c.Family, c.Table, c.Name))})
 	}
 	return chains, nil
 }
 
 var (
 	nftTable  = regexp.MustCompile(`^table (\w+) (\S+) \{`)
-	nftInside = regexp.MustCompile(`^\s*(chain) (\S+) \{`)
+	nftInside = regexp.MustCompile(`^\s*chain (\S+) \{`)
 	nftHandle = regexp.MustCompile(`^\s*(.*) # handle (\d+)$`)
 )
 
@@ -93,11 +93,11 @@ func nftTexts(listing string) map[string]string {
 	for line := range strings.Lines(listing) {
 		line = strings.TrimRight(line, "\n")
 		if match := nftTable.FindStringSubmatch(line); match != nil {
-			table, chain = match[1]+" "+match[2], ""
+			table, chain = nftKey(match[1], match[2]), ""
 		} else if match := nftInside.FindStringSubmatch(line); match != nil {
-			chain = match[2]
+			chain = match[1]
 		} else if match := nftHandle.FindStringSubmatch(line); match != nil && chain != "" {
-			found[nftKey(table, " ", chain, " ", match[2])] = match[1]
+			found[nftKey(table, chain, match[2])] = match[1]
 		}
 	}
 	return found
@@ -106,28 +106,23 @@ func nftTexts(listing string) map[string]string {
 // rule reads the expressions of a rule: mostly one step, with a verdict map one
 // for each of its entries.
 func (r nftReader) rule(raw nftRule) []step {
-	s := step{rule: facts.Rule{Text: r.texts[nftKey(raw.Family, " ", raw.Table, " ", raw.Chain, " ", raw.Handle)]}}
+	s := step{rule: facts.Rule{Text: r.texts[nftKey(raw.Family, raw.Table, raw.Chain, strconv.Itoa(raw.Handle))]}}
 	if s.rule.Text == "" {
 		text, err := json.Marshal(raw.Expr)
 		if err == nil {
 			s.rule.Text = string(text)
 		}
 	}
-	table := raw.Family + " " + raw.Table + " "
+	table := nftKey(raw.Family, raw.Table)
 	for _, expr := range raw.Expr {
 		for kind, value := range expr {
 			switch kind {
-			case "accept", "drop", "return":
+			case "accept", "drop", "reject", "return":
 				s.rule.Verdict = kind
-			case "reject":
-				s.rule.Verdict = "reject"
 			case "queue": // decided by a program: not known
 				s.rule.Partial = true
 			case "jump", "goto":
-				var to struct{ Target string }
-				if json.Unmarshal(value, &to) == nil {
-					s.jump, s.last = table+to.Target, kind == "goto"
-				}
+				s.follow(table, kind, value)
 			case "match":
 				r.match(&s.rule, table, value)
 			case "vmap":
@@ -139,6 +134,14 @@ func (r nftReader) rule(raw nftRule) []step {
 		}
 	}
 	return []step{s}
+}
+
+// follow notes the chain that a jump or goto leads to.
+func (s *step) follow(table, kind string, raw json.RawMessage) {
+	var to struct{ Target string }
+	if json.Unmarshal(raw, &to) == nil {
+		s.jump, s.last = nftKey(table, to.Target), kind == "goto"
+	}
 }
 
 // match adds a condition to a rule.
@@ -233,7 +236,7 @@ func (r nftReader) values(table string, raw json.RawMessage, depth int) []string
 	var word string
 	if json.Unmarshal(raw, &word) == nil {
 		if name, named := strings.CutPrefix(word, "@"); named {
-			return r.values(table, r.sets[table+name], depth+1)
+			return r.values(table, r.sets[nftKey(table, name)], depth+1)
 		}
 		return []string{word}
 	}
@@ -286,7 +289,7 @@ func (r nftReader) verdicts(before step, table string, raw json.RawMessage) []st
 	}
 	var name string
 	if json.Unmarshal(m.Data, &name) == nil {
-		m.Data = r.sets[table+strings.TrimPrefix(name, "@")]
+		m.Data = r.sets[nftKey(table, strings.TrimPrefix(name, "@"))]
 	}
 	var data struct{ Set [][]json.RawMessage }
 	if json.Unmarshal(m.Data, &data) != nil && json.Unmarshal(m.Data, &data.Set) != nil {
@@ -309,10 +312,7 @@ func (r nftReader) verdicts(before step, table string, raw json.RawMessage) []st
 		for kind, value := range verdict {
 			switch kind {
 			case "jump", "goto":
-				var to struct{ Target string }
-				if json.Unmarshal(value, &to) == nil {
-					s.jump, s.last = table+to.Target, kind == "goto"
-				}
+				s.follow(table, kind, value)
 			default:
 				s.rule.Verdict = kind
 			}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,11 @@ const lineLimit = 1 << 20
 // list.
 type stanza struct {
 	name, version, architecture, status string
+}
+
+// installation is what a stanza of dpkg's status file says of its package.
+func (s stanza) installation() facts.Package {
+	return facts.Package{Installed: strings.HasSuffix(s.status, " ok installed"), Version: s.version}
 }
 
 // readStanzas calls each for every entry of a deb822 text.
@@ -63,6 +69,28 @@ func after(line []byte, prefix string) []byte {
 	return nil
 }
 
+// packages looks up some packages in dpkg's status file.
+func packages(wanted []string) (map[string]facts.Package, error) {
+	found := map[string]facts.Package{}
+	if len(wanted) == 0 {
+		return found, nil
+	}
+	for _, name := range wanted {
+		found[name] = facts.Package{}
+	}
+	f, err := os.Open("/var/lib/dpkg/status")
+	if err != nil {
+		return nil, fmt.Errorf("read installed packages: %w", err)
+	}
+	defer f.Close()
+	err = readStanzas(f, func(s stanza) {
+		if _, asked := found[s.name]; asked {
+			found[s.name] = s.installation()
+		}
+	})
+	return found, err
+}
+
 // installed are the packages that are installed, by name, and the architecture
 // of each. Of one that is installed for several architectures one is kept.
 type installed struct {
@@ -78,7 +106,7 @@ func dpkgStatus(root Root) (installed, error) {
 	}
 	defer f.Close()
 	err = readStanzas(f, func(s stanza) {
-		p := facts.Package{Installed: strings.HasSuffix(s.status, " ok installed"), Version: s.version}
+		p := s.installation()
 		if found.packages[s.name].Installed || !p.Installed {
 			return
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"rocca/internal/facts"
 )
 
@@ -112,7 +114,7 @@ func process(root Root, pid int, n names, network string, secrets []string) (_ *
 
 // vanished tells that a process ended while it was looked at.
 func vanished(err error) bool {
-	return gone(err) || strings.Contains(err.Error(), "no such process")
+	return gone(err) || errors.Is(err, unix.ESRCH)
 }
 
 // parseStatus reads /proc/PID/status.

@@ -40,6 +40,23 @@ func osRelease(root Root) (facts.OS, error) {
 	return found, nil
 }
 
+func parseOSRelease(content string) facts.OS {
+	var found facts.OS
+	for line := range strings.Lines(content) {
+		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), "=")
+		value = strings.Trim(value, `"'`)
+		switch key {
+		case "ID":
+			found.ID = value
+		case "VERSION_ID":
+			found.Version = value
+		case "VERSION_CODENAME":
+			found.Codename = value
+		}
+	}
+	return found
+}
+
 func hostname(root Root) string {
 	name, err := root.proc("sys/kernel/hostname")
 	if err != nil {

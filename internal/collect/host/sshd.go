@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 
 	"rocca/internal/facts"
@@ -69,14 +68,4 @@ func opensshVersion(version string) string {
 		return match[1]
 	}
 	return ""
-}
-
-// sortedUsers are the accounts in the order of their names.
-func sortedUsers(users map[string]facts.User) []string {
-	names := make([]string, 0, len(users))
-	for name := range users {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"rocca/internal/facts"
 )
 
@@ -127,12 +129,15 @@ func sysctlLines(content string) func(yield func(int, sysctlAssignment) bool) {
 	}
 }
 
+// configDirs are where systemd looks for its configuration, the strongest first.
+var configDirs = []string{"/etc/", "/run/", "/usr/local/lib/", "/usr/lib/"}
+
 // configParts lists the files of a directory of parts in the order in which
 // systemd reads them: sorted by name, and of files of one name the one in the
 // first directory. A link to /dev/null switches one off.
 func configParts(root Root, dir, extension string) ([]string, error) {
 	chosen := map[string]string{}
-	for _, top := range []string{"/etc/", "/run/", "/usr/local/lib/", "/usr/lib/"} {
+	for _, top := range configDirs {
 		at := top + dir
 		names, err := root.list(at)
 		if err != nil {
@@ -146,7 +151,7 @@ func configParts(root Root, dir, extension string) ([]string, error) {
 	}
 	var files []string
 	for _, name := range slices.Sorted(maps.Keys(chosen)) {
-		if stat, err := root.stat(chosen[name]); err == nil && stat.Mode&0o170000 == 0o100000 {
+		if stat, err := root.stat(chosen[name]); err == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG {
 			files = append(files, chosen[name])
 		}
 	}

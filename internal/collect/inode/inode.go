@@ -81,8 +81,7 @@ func (n Names) Look(name string) (facts.Path, error) {
 	case facts.Symlink:
 		p.Target, err = os.Readlink(name)
 	case facts.File, facts.Dir:
-		p.Xattrs, err = readXattrs(func(list []byte) (int, error) { return unix.Llistxattr(name, list) },
-			func(attribute string, value []byte) (int, error) { return unix.Lgetxattr(name, attribute, value) })
+		p.Xattrs, err = readXattrs(name)
 	}
 	if Gone(err) {
 		return facts.Path{}, nil
@@ -144,14 +143,14 @@ const (
 )
 
 // readXattrs reads ACLs and file capabilities.
-func readXattrs(list func([]byte) (int, error), get func(string, []byte) (int, error)) (map[string][]byte, error) {
-	size, err := list(nil) // how long the list is: nearly always empty
+func readXattrs(file string) (map[string][]byte, error) {
+	size, err := unix.Llistxattr(file, nil) // how long the list is: nearly always empty
 	if errors.Is(err, unix.ENOTSUP) || err == nil && size == 0 {
 		return nil, nil
 	}
 	names := make([]byte, size+256) // room for what is added meanwhile
 	if err == nil {
-		size, err = list(names)
+		size, err = unix.Llistxattr(file, names)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list extended attributes: %w", err)
@@ -162,7 +161,7 @@ func readXattrs(list func([]byte) (int, error), get func(string, []byte) (int, e
 			continue
 		}
 		value := make([]byte, 4096)
-		n, err := get(name, value)
+		n, err := unix.Lgetxattr(file, name, value)
 		if err != nil {
 			continue // gone meanwhile
 		}

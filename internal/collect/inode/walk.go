@@ -87,9 +87,7 @@ func (e *Entry) Xattrs() (map[string][]byte, error) {
 	// There is no such call relative to a directory. A link that somebody puts
 	// above the entry meanwhile shows attributes of another inode, no more.
 	e.Path()
-	name := e.full
-	found, err := readXattrs(func(list []byte) (int, error) { return unix.Llistxattr(name, list) },
-		func(attribute string, value []byte) (int, error) { return unix.Lgetxattr(name, attribute, value) })
+	found, err := readXattrs(e.full)
 	if Gone(err) {
 		return nil, nil
 	}

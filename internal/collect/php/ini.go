@@ -27,7 +27,7 @@ type scanner struct {
 
 func parseINI(text, branch string, variable func(string) string) []entry {
 	s := &scanner{text: text, line: 1, variable: variable, errorAll: 32767}
-	if newer(branch, "8.4") {
+	if compareBranches(branch, "8.4") >= 0 {
 		s.errorAll = 30719 // without E_STRICT
 	}
 	var entries []entry
@@ -101,13 +101,8 @@ func (s *scanner) value() string {
 	var whole, plain strings.Builder // plain: the value as long as nothing in it is quoted
 	bare := true
 	s.skip(" \t")
-	for s.pos < len(s.text) {
+	for s.pos < len(s.text) && s.text[s.pos] != '\n' && s.text[s.pos] != ';' {
 		switch c := s.text[s.pos]; {
-		case c == '\n' || c == ';':
-			if !bare {
-				return strings.TrimRight(whole.String(), " \t\r")
-			}
-			return s.constant(strings.TrimSpace(plain.String()))
 		case c == '"':
 			bare = false
 			s.pos++
@@ -276,18 +271,4 @@ func (e *expression) single(depth int) (int, bool) {
 	}
 	number, err := strconv.Atoi(word)
 	return number, err == nil
-}
-
-// newer tells whether a branch is at least another.
-func newer(branch, than string) bool {
-	major, minor := split(branch)
-	thanMajor, thanMinor := split(than)
-	return major > thanMajor || major == thanMajor && minor >= thanMinor
-}
-
-func split(branch string) (major, minor int) {
-	before, after, _ := strings.Cut(branch, ".")
-	major, _ = strconv.Atoi(before)
-	minor, _ = strconv.Atoi(after)
-	return major, minor
 }

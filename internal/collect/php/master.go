@@ -96,10 +96,7 @@ func (s survey) branchOf(name string) string {
 	if match := program.FindStringSubmatch(path.Base(name)); match != nil && match[1] != "" {
 		return match[1]
 	}
-	branches := slices.DeleteFunc(s.root.Names("/etc/php"), func(name string) bool {
-		return !branchName.MatchString(name) || !s.root.IsDir("/etc/php/"+name+"/fpm")
-	})
-	slices.SortFunc(branches, compareBranches)
+	branches := slices.DeleteFunc(s.branches(), func(branch string) bool { return !s.root.IsDir("/etc/php/" + branch + "/fpm") })
 	if len(branches) == 0 {
 		return ""
 	}

@@ -12,6 +12,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"rocca/internal/facts"
@@ -41,10 +42,7 @@ var sapis = []struct{ name, program string }{
 func Survey(root string, units map[string]facts.Unit, processes []facts.Process) (facts.PHP, error) {
 	s := survey{root: rooted.Dir(root), units: units, processes: processes}
 	var found facts.PHP
-	for _, branch := range s.root.Names("/etc/php") {
-		if !branchName.MatchString(branch) {
-			continue
-		}
+	for _, branch := range s.branches() {
 		for _, kind := range sapis {
 			sapi, installed, err := s.sapi(kind.name, branch, fmt.Sprintf(kind.program, branch))
 			if err != nil {
@@ -55,10 +53,6 @@ func Survey(root string, units map[string]facts.Unit, processes []facts.Process)
 				found.Branch = branch
 			}
 		}
-	}
-	slices.SortStableFunc(found.SAPIs, func(a, b facts.SAPI) int { return compareBranches(a.Branch, b.Branch) })
-	if n := len(found.SAPIs); n > 0 {
-		found.Branch = found.SAPIs[n-1].Branch
 	}
 	masters, err := s.masters()
 	if err != nil {
@@ -87,10 +81,24 @@ func compareBranches(a, b string) int {
 	return cmp.Or(aMajor-bMajor, aMinor-bMinor)
 }
 
+func split(branch string) (major, minor int) {
+	before, after, _ := strings.Cut(branch, ".")
+	major, _ = strconv.Atoi(before)
+	minor, _ = strconv.Atoi(after)
+	return major, minor
+}
+
 type survey struct {
 	root      rooted.Dir
 	units     map[string]facts.Unit
 	processes []facts.Process
+}
+
+// branches are those that have a configuration, the newest last.
+func (s survey) branches() []string {
+	found := slices.DeleteFunc(s.root.Names("/etc/php"), func(name string) bool { return !branchName.MatchString(name) })
+	slices.SortStableFunc(found, compareBranches)
+	return found
 }
 
 // sapi reads one program of PHP with the settings that it starts with.
@@ -137,6 +145,11 @@ type settings struct {
 	files      []string
 	values     map[string]facts.Setting
 	extensions map[string]bool
+}
+
+// clone is a copy to which a pool can add its own.
+func (s settings) clone() settings {
+	return settings{files: s.files, values: maps.Clone(s.values), extensions: maps.Clone(s.extensions)}
 }
 
 func (s settings) loaded() []string { return slices.Sorted(maps.Keys(s.extensions)) }

@@ -86,13 +86,16 @@ func (s survey) pools(m master) ([]facts.Pool, error) {
 			order = append(order, d.section)
 		}
 	}
+	if len(order) == 0 {
+		return nil, nil
+	}
+	base, err := m.settings(s)
+	if err != nil {
+		return nil, err
+	}
 	var pools []facts.Pool
 	for _, name := range order {
-		base, err := m.settings(s)
-		if err != nil {
-			return nil, err
-		}
-		pools = append(pools, s.pool(m, name, directives, base))
+		pools = append(pools, s.pool(m, name, directives, base.clone()))
 	}
 	return pools, nil
 }

@@ -18,15 +18,15 @@ var acc003 = Control{
 	Eval: func(v *View) Verdict {
 		contexts, unread := readable(forUsers(v))
 		unread = append(unread, gaps(v, "users", "settings")...)
+		users, enrolled := people(v), 0
+		for _, user := range users {
+			if user.TwoFactor {
+				enrolled++
+			}
+		}
 		var against []model.Evidence
 		for _, c := range contexts {
 			forced, e := pluginSetting(v, c, forcedFactor, "0")
-			users, enrolled := people(v), 0
-			for _, user := range users {
-				if user.TwoFactor {
-					enrolled++
-				}
-			}
 			if switchedOn(forced) && enrolled < len(users) {
 				e.Have += fmt.Sprintf(": forced, and %d of %d logins have a second factor", enrolled, len(users))
 				against = append(against, wanting(e, "0 until all are trained and enrolled"))

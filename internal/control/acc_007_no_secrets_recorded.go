@@ -3,7 +3,6 @@ package control
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"rocca/internal/facts"
 	"rocca/internal/model"
@@ -22,10 +21,7 @@ var acc007 = Control{
 			if file.Tokens == 0 {
 				continue
 			}
-			have := fmt.Sprintf("%d of the last %d lines hold a token or a password", file.Tokens, file.Lines)
-			if len(file.Samples) > 0 {
-				have += ": " + strings.Join(file.Samples[:1], "")
-			}
+			have := fmt.Sprintf("%d of the last %d lines hold a token or a password%s", file.Tokens, file.Lines, sample(file))
 			against = append(against, model.Evidence{Subject: file.Path, Have: have, Want: "none"})
 		}
 		for _, found := range v.Rows.Personal {

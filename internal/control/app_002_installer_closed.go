@@ -20,8 +20,8 @@ var app002 = Control{
 	Needs:    []facts.Section{facts.App},
 	Eval: func(v *View) Verdict {
 		against, unread := app002Settings.against(v)
-		unread = slices.Concat(unread, blind(v, facts.Content), gaps(v, "users"))
-		if v.Unseen(facts.Content) == "" && len(gaps(v, "users")) == 0 && !slices.ContainsFunc(v.Rows.Users, func(u facts.MatomoUser) bool { return u.Superuser }) {
+		unseen := append(blind(v, facts.Content), gaps(v, "users")...)
+		if len(unseen) == 0 && !slices.ContainsFunc(v.Rows.Users, func(u facts.MatomoUser) bool { return u.Superuser }) {
 			against = append(against, model.Evidence{Subject: "table user", Have: "no super user: the installation was never finished", Want: "at least one"})
 		}
 		found, unasked := answers(v, "installer", "installer-unknown-host")
@@ -30,7 +30,7 @@ var app002 = Control{
 				against = append(against, said(answer.Answer, "a step of the installer", "no installer"))
 			}
 		}
-		return conclude(against, append(unread, unasked...))
+		return conclude(against, slices.Concat(unread, unseen, unasked))
 	},
 	Fix: Fix{
 		Kind:    model.FixAutomatic,

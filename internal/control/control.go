@@ -6,6 +6,7 @@
 package control
 
 import (
+	"fmt"
 	"strings"
 
 	"rocca/internal/facts"
@@ -83,12 +84,37 @@ func fail(evidence ...model.Evidence) Verdict {
 	return Verdict{Status: model.Fail, Evidence: evidence}
 }
 
-// unless passes when there is no evidence against, and fails with it otherwise.
+// unless passes when there is no evidence against, and fails with it otherwise,
+// all of it and in its order.
 func unless(against []model.Evidence) Verdict {
 	if len(against) == 0 {
 		return pass()
 	}
 	return fail(against...)
+}
+
+// conclude fails on what speaks against it, sorted and cut, is unknown where
+// something could not be read, and passes otherwise.
+func conclude(against []model.Evidence, unread []string) Verdict {
+	switch {
+	case len(against) > 0:
+		return fail(capped(against)...)
+	case len(unread) > 0:
+		return unknown(strings.Join(unread, "; "))
+	}
+	return pass()
+}
+
+// blind tells which sections were not seen, and why: those that a control needs,
+// or that it can fail without but not pass.
+func blind(v *View, sections ...facts.Section) []string {
+	var unread []string
+	for _, section := range sections {
+		if why := v.Unseen(section); why != "" {
+			unread = append(unread, fmt.Sprintf("could not see %s: %s", section, why))
+		}
+	}
+	return unread
 }
 
 func notApplicable(reason string) Verdict { return Verdict{Status: model.NA, Reason: reason} }

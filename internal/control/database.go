@@ -205,6 +205,17 @@ func wideHost(host string) bool {
 	return host == "" || strings.ContainsAny(host, "%_/")
 }
 
+// untold tells which variables of the server are not known.
+func untold(v *View, names ...string) []string {
+	var unseen []string
+	for _, name := range names {
+		if _, known := v.Database.Variables[name]; !known {
+			unseen = append(unseen, "the database server did not tell "+name)
+		}
+	}
+	return unseen
+}
+
 // variableOn reads a switch of the server.
 func variableOn(v *View, name string) bool {
 	return slices.Contains([]string{"ON", "1", "YES", "TRUE", "FORCE"}, strings.ToUpper(v.Database.Variables[name]))

@@ -21,11 +21,7 @@ var db006 = Control{
 		if !v.Database.Reached {
 			return conclude(found, append(unread, "the database server could not be asked: "+v.Database.Problem))
 		}
-		for _, name := range []string{"local_infile", "secure_file_priv"} {
-			if _, known := v.Database.Variables[name]; !known {
-				unread = append(unread, "the database server did not tell "+name)
-			}
-		}
+		unread = append(unread, untold(v, "local_infile", "secure_file_priv")...)
 		if variableOn(v, "local_infile") {
 			found = append(found, variable(v, "local_infile", "OFF"))
 		}

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -57,9 +56,4 @@ var db010 = Control{
 	Attack: "A06",
 	Maps:   []model.Ref{devsec("mysql-conf-04..08")},
 	Since:  "0.3",
-}
-
-// ownership is evidence about owner and mode of a path.
-func ownership(name string, p facts.Path, want string) model.Evidence {
-	return model.Evidence{Subject: name, Have: fmt.Sprintf("%s:%s %04o", p.Owner, p.Group, uint32(p.Mode)), Want: want}
 }

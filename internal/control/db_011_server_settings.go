@@ -22,13 +22,7 @@ var db011 = Control{
 		if !v.Database.Reached {
 			return unknown("the database server could not be asked: " + v.Database.Problem)
 		}
-		var unseen []string
-		for _, name := range []string{"sql_mode", "general_log", "max_allowed_packet", "max_connections"} {
-			if _, known := v.Database.Variables[name]; !known {
-				unseen = append(unseen, "the database server did not tell "+name)
-			}
-		}
-		if len(unseen) > 0 {
+		if unseen := untold(v, "sql_mode", "general_log", "max_allowed_packet", "max_connections"); len(unseen) > 0 {
 			return unknown(strings.Join(unseen, "; "))
 		}
 		var found []model.Evidence

@@ -96,7 +96,7 @@ func Pages() map[string][]byte {
 	for _, area := range Areas() {
 		var b bytes.Buffer
 		fmt.Fprintf(&b, "# %s\n\n%s%s\n", area.Name, generated, area.About)
-		for _, c := range All() {
+		for _, c := range catalogue() {
 			if c.Area() == area.ID {
 				b.WriteString("\n")
 				b.Write(c.Explain())
@@ -109,10 +109,10 @@ func Pages() map[string][]byte {
 
 func index() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Controls\n\n%s%d statements that `rocca audit` checks. `rocca explain ID` tells one on the terminal; [sources.md](sources.md) maps the two documents that rocca began with.\n", generated, len(All()))
+	fmt.Fprintf(&b, "# Controls\n\n%s%d statements that `rocca audit` checks. `rocca explain ID` tells one on the terminal; [sources.md](sources.md) maps the two documents that rocca began with.\n", generated, len(catalogue()))
 	for _, area := range Areas() {
 		fmt.Fprintf(&b, "\n## [%s](%s.md)\n\n| id | severity | what must be true | fix |\n|---|---|---|---|\n", area.Name, strings.ToLower(area.ID))
-		for _, c := range All() {
+		for _, c := range catalogue() {
 			if c.Area() == area.ID {
 				fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", c.ID, c.Severity, strings.ReplaceAll(c.Title, "|", "\\|"), c.Fix.Kind)
 			}
@@ -140,7 +140,7 @@ func sources() []byte {
 // that rocca does not have yet last.
 func (s Statement) Controls() []string {
 	var ids []string
-	for _, c := range All() {
+	for _, c := range catalogue() {
 		if slices.Contains(c.Maps, s.Ref) {
 			ids = append(ids, c.ID)
 		}

@@ -30,12 +30,9 @@ func (c Control) evaluate(view *View) model.Finding {
 		ID: c.ID, Area: c.Area(), Severity: c.Severity, Title: c.Title, Why: c.Why,
 		Fix: c.Fix.Text, FixKind: c.Fix.Kind, ProvenBy: c.Attack, Maps: c.Maps,
 	}
-	for _, section := range c.Needs {
-		if why := view.Unseen(section); why != "" {
-			finding.Status = model.Unknown
-			finding.Reason = fmt.Sprintf("could not see %s: %s", section, why)
-			return finding
-		}
+	if unseen := blind(view, c.Needs...); len(unseen) > 0 {
+		finding.Status, finding.Reason = model.Unknown, unseen[0]
+		return finding
 	}
 	verdict := c.Eval(view)
 	finding.Status, finding.Reason, finding.Evidence = verdict.Status, verdict.Reason, verdict.Evidence
@@ -84,7 +81,7 @@ func covers(scope, subject string) bool {
 func expired(server facts.Server, controls []Control) []model.Finding {
 	var findings []model.Finding
 	for _, w := range server.Declared.Waivers {
-		i := slices.IndexFunc(All(), func(c Control) bool { return c.ID == w.ID })
+		i := slices.IndexFunc(catalogue(), func(c Control) bool { return c.ID == w.ID })
 		finding := model.Finding{
 			ID: "WAIVER-" + w.ID, Area: "WAIVER", Status: model.Fail, Severity: model.Low, FixKind: model.FixGuided,
 			Title: "every waiver is of a control and in force",
@@ -96,8 +93,8 @@ func expired(server facts.Server, controls []Control) []model.Finding {
 			evidence.Have, evidence.Want = "there is no such control", "an id of rocca controls"
 			finding.Fix = "correct or remove it under waivers: in rocca.yaml"
 		case over(w, server):
-			finding.Severity = All()[i].Severity
-			evidence.Have, evidence.Want = "over since "+w.Until.Format("2006-01-02"), "decided anew"
+			finding.Severity = catalogue()[i].Severity
+			evidence.Have, evidence.Want = "over since "+date(w.Until), "decided anew"
 			finding.Fix = "put " + w.ID + " right, or decide anew until when it is acceptable"
 		default:
 			continue
@@ -125,13 +122,14 @@ func Select(wanted []string) ([]Control, error) {
 	var selected []Control
 	found := map[string]bool{}
 	for _, c := range all {
+		asked := false
 		for _, want := range wanted {
 			if strings.EqualFold(want, c.ID) || strings.EqualFold(want, c.Area()) {
-				if !slices.ContainsFunc(selected, func(s Control) bool { return s.ID == c.ID }) {
-					selected = append(selected, c)
-				}
-				found[want] = true
+				asked, found[want] = true, true
 			}
+		}
+		if asked {
+			selected = append(selected, c)
 		}
 	}
 	for _, want := range wanted {

@@ -35,8 +35,8 @@ func capped(evidence []model.Evidence) []model.Evidence {
 var principals = []facts.Section{facts.Accounts, facts.Files, facts.KernelOf, facts.Running, facts.Network, facts.Services,
 	facts.Scheduled, facts.Runtime, facts.Web, facts.App}
 
-// ways are paths of the reach graph to a subject, as evidence: for each
-// principal the shortest.
+// ways are paths of the reach graph to a subject, as evidence in no order: for
+// each principal the shortest.
 func ways(subject string, paths []reach.Path, want string) []model.Evidence {
 	shortest := map[reach.Node]reach.Path{}
 	for _, p := range paths {
@@ -48,7 +48,7 @@ func ways(subject string, paths []reach.Path, want string) []model.Evidence {
 	for _, p := range shortest {
 		evidence = append(evidence, model.Evidence{Subject: subject, Have: p.String(), Want: want})
 	}
-	return capped(evidence)
+	return evidence
 }
 
 // inode is what was seen at a path, on its own or in a tree.
@@ -65,6 +65,11 @@ func inode(s facts.Server, name string) facts.Path {
 		}
 	}
 	return facts.Path{}
+}
+
+// ownership is evidence about owner and mode of a path.
+func ownership(name string, p facts.Path, want string) model.Evidence {
+	return model.Evidence{Subject: name, Have: fmt.Sprintf("%s:%s %04o", p.Owner, p.Group, uint32(p.Mode)), Want: want}
 }
 
 // within tells whether a path is a directory or lies below it.

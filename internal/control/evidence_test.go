@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rocca/internal/model"
+	"rocca/internal/reach"
 )
 
 func TestCapped(t *testing.T) {
@@ -37,5 +38,18 @@ func TestShellWord(t *testing.T) {
 func TestAncestors(t *testing.T) {
 	if got := ancestors("/var/www/x"); !slices.Equal(got, []string{"/", "/var", "/var/www", "/var/www/x"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A finding is cut once: cutting a part of it first would tell a wrong number.
+func TestWaysAreCutOnce(t *testing.T) {
+	var paths []reach.Path
+	for i := range most + 5 {
+		paths = append(paths, reach.Path{From: reach.Node{Kind: reach.User, Name: fmt.Sprintf("user%02d", i)}})
+	}
+	found := append(ways("/srv/a", paths, "root only"), ways("/srv/b", paths, "root only")...)
+	evidence := conclude(found, nil).Evidence
+	if len(evidence) != most+1 || evidence[most].Subject != "and 30 more" {
+		t.Errorf("%d entries, the last is %+v", len(evidence), evidence[len(evidence)-1])
 	}
 }

@@ -56,8 +56,8 @@ func overtaken(site facts.Site) []model.Evidence {
 	var found []model.Evidence
 	told := map[int]bool{} // lines
 	for _, file := range telltales {
-		chosen, known := certainLocation(site, file)
-		if !known || chosen.Backend != "" || denies(chosen) || told[chosen.Line] {
+		chosen, certain := nginxLocation(site, file)
+		if !certain || chosen.Backend != "" || denies(chosen) || told[chosen.Line] {
 			continue
 		}
 		for _, other := range site.Locations {
@@ -81,6 +81,6 @@ func wouldMatch(location facts.Location, file string) bool {
 	if _, match := locationMatch(location); match == "/" {
 		return false
 	}
-	_, known := certainLocation(facts.Site{Locations: []facts.Location{location}}, file)
-	return known
+	_, certain := nginxLocation(facts.Site{Locations: []facts.Location{location}}, file)
+	return certain
 }

@@ -15,7 +15,7 @@ var frt004 = Control{
 	Severity: model.High,
 	Needs:    []facts.Section{facts.Requests},
 	Eval: func(v *View) Verdict {
-		found := []model.Evidence{}
+		var found []model.Evidence
 		asked, unseen := answers(v, "unknown-host", "installer-unknown-host")
 		for _, answer := range asked {
 			if answer.Verdict != facts.Refused && answer.Status != 400 {

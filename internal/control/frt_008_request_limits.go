@@ -2,7 +2,6 @@ package control
 
 import (
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -21,36 +20,11 @@ var frt008 = Control{
 	Why:      "One machine that sends thousands of requests, a byte every few seconds, holds all connections of a server without limits (Slowloris). Without a limit of size it fills disk and memory.",
 	Severity: model.Medium,
 	Needs:    []facts.Section{facts.Web},
-	Eval: func(v *View) Verdict {
-		sites := v.MatomoSites()
-		if len(sites) == 0 {
-			return unknown("no site of the front was found that serves Matomo")
-		}
-		var found []model.Evidence
-		for _, site := range sites {
-			if redirects(site) {
-				continue
-			}
-			switch v.Front.Program {
-			case "nginx":
-				found = append(found, nginxLimits(v, site)...)
-			case "apache2":
-				found = append(found, apacheLimits(v, site)...)
-			default:
-				return unknown("rocca does not know the limits of " + v.Front.Program)
-			}
-		}
-		return conclude(found, nil)
-	},
-	Fix:    automatic("nginx: client_header_timeout 15s; client_body_timeout 15s; client_max_body_size as small as each path allows. Apache: RequestReadTimeout header=15-40,MinRate=500 body=15,MinRate=500 and LimitRequestBody.", frontSteps...),
-	Attack: "A20",
-	Maps:   []model.Ref{nginx("5.2.1-5.2.3"), apache("9.x"), apache("10.x")},
-	Since:  "0.3",
-}
-
-// redirects tells whether a site of nginx answers all with a return.
-func redirects(site facts.Site) bool {
-	return len(site.Directives["return"]) > 0 && !slices.ContainsFunc(site.Locations, func(l facts.Location) bool { return l.Kind == "location" })
+	Eval:     ofSites(nginxLimits, apacheLimits, "rocca does not know the limits of %s"),
+	Fix:      automatic("nginx: client_header_timeout 15s; client_body_timeout 15s; client_max_body_size as small as each path allows. Apache: RequestReadTimeout header=15-40,MinRate=500 body=15,MinRate=500 and LimitRequestBody.", frontSteps...),
+	Attack:   "A20",
+	Maps:     []model.Ref{nginx("5.2.1-5.2.3"), apache("9.x"), apache("10.x")},
+	Since:    "0.3",
 }
 
 func nginxLimits(v *View, site facts.Site) []model.Evidence {

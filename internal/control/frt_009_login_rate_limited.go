@@ -15,39 +15,31 @@ var frt009 = Control{
 	Why:      "Without a limit an attacker tries passwords and tokens as fast as PHP answers, and keeps all workers busy while he does. Matomo's own lock counts in the database, after PHP has done the work.",
 	Severity: model.Medium,
 	Needs:    []facts.Section{facts.Web},
-	Eval: func(v *View) Verdict {
-		sites := v.MatomoSites()
-		if len(sites) == 0 {
-			return unknown("no site of the front was found that serves Matomo")
+	Eval:     ofSites(nginxTries, apacheTries, "rocca does not know how %s limits requests"),
+	Fix:      guided("nginx: rocca's site has the limits (limit_req for /index.php; hits are not limited). Apache of Debian 13: mod_qos, as rocca sets it up. Apache of Debian 12 has no module that works: choose nginx (front: nginx in rocca.yaml), go to Debian 13, or let a proxy limit."),
+	Attack:   "A12 A20",
+	Maps:     []model.Ref{nginx("5.2.4"), nginx("5.2.5"), asvs("6.3.1")},
+	Since:    "0.3",
+}
+
+func nginxTries(v *View, site facts.Site) []model.Evidence {
+	if nginxLimited(v, site) {
+		return nil
+	}
+	return []model.Evidence{siteSubject(site, "no limit_req where /index.php is answered", "limit_req for /index.php, by client")}
+}
+
+func apacheTries(v *View, site facts.Site) []model.Evidence {
+	for _, name := range []string{"qs_clienteventlimitcount", "dospagecount", "qs_clienteventpersecrequest"} {
+		if len(v.Front.Directive(site, name)) > 0 {
+			return nil
 		}
-		var found []model.Evidence
-		for _, site := range sites {
-			if redirects(site) {
-				continue
-			}
-			switch v.Front.Program {
-			case "nginx":
-				if !nginxLimited(v, site) {
-					found = append(found, siteSubject(site, "no limit_req where /index.php is answered", "limit_req for /index.php, by client"))
-				}
-			case "apache2":
-				if len(v.Front.Directive(site, "qs_clienteventlimitcount"))+len(v.Front.Directive(site, "dospagecount"))+len(v.Front.Directive(site, "qs_clienteventpersecrequest")) == 0 {
-					have := "Apache itself cannot limit requests of a client, and no module that can is configured"
-					if v.OS.Version == "12" {
-						have += "; mod_qos of Debian 12 does not load (undefined symbol pcre_free)"
-					}
-					found = append(found, siteSubject(site, have, "mod_qos (Debian 13), nginx, or a proxy that limits"))
-				}
-			default:
-				return unknown("rocca does not know how " + v.Front.Program + " limits requests")
-			}
-		}
-		return conclude(found, nil)
-	},
-	Fix:    guided("nginx: rocca's site has the limits (limit_req for /index.php; hits are not limited). Apache of Debian 13: mod_qos, as rocca sets it up. Apache of Debian 12 has no module that works: choose nginx (front: nginx in rocca.yaml), go to Debian 13, or let a proxy limit."),
-	Attack: "A12 A20",
-	Maps:   []model.Ref{nginx("5.2.4"), nginx("5.2.5"), asvs("6.3.1")},
-	Since:  "0.3",
+	}
+	have := "Apache itself cannot limit requests of a client, and no module that can is configured"
+	if v.OS.Version == "12" {
+		have += "; mod_qos of Debian 12 does not load (undefined symbol pcre_free)"
+	}
+	return []model.Evidence{siteSubject(site, have, "mod_qos (Debian 13), nginx, or a proxy that limits")}
 }
 
 // nginxLimited tells whether requests for /index.php are counted. limit_req is
@@ -56,7 +48,7 @@ func nginxLimited(v *View, site facts.Site) bool {
 	if len(site.Directives["limit_req"])+len(v.Front.Global["limit_req"]) > 0 {
 		return true
 	}
-	if location, known := certainLocation(site, "/index.php"); known {
+	if location, certain := nginxLocation(site, "/index.php"); certain {
 		return len(location.Directives["limit_req"]) > 0
 	}
 	for _, location := range site.Locations { // a pattern that rocca cannot read: any will do

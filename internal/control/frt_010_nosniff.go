@@ -17,11 +17,8 @@ var frt010 = Control{
 	Eval: func(v *View) Verdict {
 		var found []model.Evidence
 		answered, unseen := pages(v, "ui", "tracker", "script", "script-piwik", "optout")
-		for _, name := range []string{"js-index", "logo"} {
-			more, _ := pages(v, name)
-			answered = append(answered, more...)
-		}
-		for _, answer := range answered {
+		more, _ := pages(v, "js-index", "logo")
+		for _, answer := range append(answered, more...) {
 			if !slices.ContainsFunc(header(answer.Answer, "X-Content-Type-Options"), func(value string) bool { return strings.EqualFold(strings.TrimSpace(value), "nosniff") }) {
 				found = append(found, said(answer.Answer, "no X-Content-Type-Options", "X-Content-Type-Options: nosniff"))
 			}

@@ -33,11 +33,8 @@ var frt013 = Control{
 			}
 		}
 		crossed, unasked := answers(v, "cors")
-		for _, name := range []string{"ui", "api-version", "api-settings"} {
-			more, _ := answers(v, name)
-			crossed = append(crossed, more...)
-		}
-		for _, answer := range crossed {
+		more, _ := answers(v, "ui", "api-version", "api-settings")
+		for _, answer := range append(crossed, more...) {
 			for _, origin := range header(answer.Answer, "Access-Control-Allow-Origin") {
 				if origin == "*" || answer.name == "cors" && !ownOrigin(v, origin, answer.Answer) {
 					found = append(found, said(answer.Answer, "Access-Control-Allow-Origin: "+origin, "no such header, or the sites that need it"))

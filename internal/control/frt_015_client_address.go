@@ -2,6 +2,7 @@ package control
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"rocca/internal/facts"
@@ -31,7 +32,7 @@ var frt015 = Control{
 		}
 		return conclude(found, append(unread, unseen...))
 	},
-	Fix:    automatic("Name each proxy in the front (nginx: set_real_ip_from, Apache: RemoteIPInternalProxy) and leave [General] proxy_client_headers[] empty: Matomo then sees the true address by itself.", append(frontSteps[:len(frontSteps):len(frontSteps)], configurationSteps...)...),
+	Fix:    automatic("Name each proxy in the front (nginx: set_real_ip_from, Apache: RemoteIPInternalProxy) and leave [General] proxy_client_headers[] empty: Matomo then sees the true address by itself.", slices.Concat(frontSteps, configurationSteps)...),
 	Attack: "A11",
 	Maps:   []model.Ref{nginx("3.7"), asvs("4.1.3"), asvs("15.3.4")},
 	Since:  "0.3",

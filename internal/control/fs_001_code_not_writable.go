@@ -20,7 +20,7 @@ var fs001 = Control{
 		if v.Matomo.Real == "" {
 			return unknown("no code of Matomo was found")
 		}
-		return unless(ways(v.Matomo.Root, codeWriters(v), "writable by root only"))
+		return conclude(ways(v.Matomo.Root, codeWriters(v), "writable by root only"), nil)
 	},
 	Fix: Fix{Kind: model.FixAutomatic, Text: "chown -R root:root CODE && chmod -R go-w CODE, all but tmp; config.ini.php to root:POOL 0640; the same for every directory above, without -R", Steps: codeSteps,
 		Changes: func(v *View) []Change {

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"fmt"
 	"slices"
 
 	"rocca/internal/facts"
@@ -26,7 +25,7 @@ var fs002 = Control{
 			case !p.Exists():
 				unseen = append(unseen, name+" was not seen")
 			case p.Owner != "root" || p.Type != facts.Symlink && p.Mode&0o022 != 0:
-				found = append(found, model.Evidence{Subject: name, Have: fmt.Sprintf("%s:%s %04o", p.Owner, p.Group, uint32(p.Mode)), Want: "root:root 0755"})
+				found = append(found, ownership(name, p, "root:root 0755"))
 			default: // an ACL gives what the mode does not show
 				found = append(found, ways(name, v.Reach.Writers(name), "writable by root only")...)
 			}

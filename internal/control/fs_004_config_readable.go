@@ -1,7 +1,6 @@
 package control
 
 import (
-	"fmt"
 	"path"
 
 	"rocca/internal/facts"
@@ -20,7 +19,7 @@ var fs004 = Control{
 		contexts, unseen := configured(v.Server)
 		for _, context := range contexts {
 			if p := inode(v.Server, context.Config); p.Mode&0o027 != 0 { // a directory that keeps others out now may not tomorrow
-				found = append(found, model.Evidence{Subject: context.Config, Have: fmt.Sprintf("%s:%s %04o", p.Owner, p.Group, uint32(p.Mode)), Want: "0640"})
+				found = append(found, ownership(context.Config, p, "0640"))
 			}
 			readers := reach.Without(v.Reach.Readers(context.Config), context.User)
 			found = append(found, ways(context.Config, readers, "readable by "+context.User+" only")...)

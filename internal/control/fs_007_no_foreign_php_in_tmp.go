@@ -16,7 +16,7 @@ var fs007 = Control{
 		for _, f := range v.Integrity.Foreign {
 			found = append(found, model.Evidence{Subject: f.Path, Have: f.Why + ", of " + f.Owner, Want: "only caches that Matomo writes"})
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix: Fix{Kind: model.FixAutomatic, Text: "keep a copy as evidence, empty tmp/cache and tmp/templates_c (Matomo writes them anew), then look for how it got there",
 		Changes: func(v *View) []Change {

@@ -51,7 +51,7 @@ var fs010 = Control{
 				}
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    automatic("nginx: location ^~ /misc/user/ { } before the rule for .php, without fastcgi_pass. Apache: <Directory \".../misc/user\"> SetHandler None, php_admin_flag engine off, AllowOverride None. Best: run index.php, matomo.php, piwik.php and js/index.php by name, and nothing else", frontSteps...),
 	Attack: "A04",
@@ -68,8 +68,8 @@ func shipped(s facts.Server, uri string) bool {
 // says, and which part of it.
 func runsPHP(s facts.Server, site facts.Site, uri string) (by model.Evidence, runs bool) {
 	if s.Front.Program == "nginx" {
-		location, found := nginxLocation(site, uri)
-		return model.Evidence{Subject: location.File, Line: location.Line, Have: "location " + location.Match}, found && location.Backend != ""
+		location, _ := nginxLocation(site, uri) // one that is not certain may be what runs PHP
+		return model.Evidence{Subject: location.File, Line: location.Line, Have: "location " + location.Match}, location.Backend != ""
 	}
 	// Where no part of the site names PHP, all of the server has it.
 	by = model.Evidence{Subject: site.File, Line: site.Line, Have: "PHP of the whole server"}
@@ -134,40 +134,6 @@ func apacheCovers(l facts.Location, kind string, site facts.Site, uri string) bo
 		return err == nil && ok
 	}
 	return within(subject, match) || match == "/" || kind == "directory" && within(path.Join(site.Real, uri), match)
-}
-
-// nginxLocation is the location that nginx picks for a path: an exact one, else
-// the first regular expression unless the longest prefix forbids it, else that
-// prefix.
-func nginxLocation(site facts.Site, uri string) (picked facts.Location, found bool) {
-	longest, forbids := -1, false
-	var expressions []facts.Location
-	for _, l := range site.Locations {
-		modifier, pattern, spaced := strings.Cut(l.Match, " ")
-		if !spaced {
-			modifier, pattern = "", l.Match
-		}
-		pattern = strings.Trim(pattern, `"`)
-		switch {
-		case l.Kind != "location" || strings.HasPrefix(pattern, "@"):
-		case modifier == "=" && pattern == uri:
-			return l, true
-		case modifier == "~":
-			if matches(pattern, uri) {
-				expressions = append(expressions, l)
-			}
-		case modifier == "~*":
-			if matches("(?i)"+pattern, uri) {
-				expressions = append(expressions, l)
-			}
-		case (modifier == "" || modifier == "^~") && strings.HasPrefix(uri, pattern) && len(pattern) > longest:
-			longest, forbids, picked, found = len(pattern), modifier == "^~", l, true
-		}
-	}
-	if len(expressions) > 0 && !forbids {
-		return expressions[0], true
-	}
-	return picked, found
 }
 
 // matches tells whether an expression of PCRE matches. One that Go cannot read

@@ -35,7 +35,7 @@ var fs013 = Control{
 				found = append(found, model.Evidence{Subject: ranIn(p), Have: "environment of the process holds " + strings.Join(p.Secrets, ", "), Want: "a file that only it can read"})
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    guided("delete the copy or chmod 0600 it; then change the secret, for it may have been read: the database password, the salt, the token"),
 	Attack: "A06",

@@ -42,7 +42,7 @@ var fs015 = Control{
 				}
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix: Fix{Kind: model.FixAutomatic, Text: "gpasswd -d MEMBER GROUP, then restart what ran with the group; give PHP a user and group of its own", Steps: []string{"group *", "user *"},
 		Changes: func(v *View) []Change {

@@ -1,9 +1,8 @@
 package control
 
 import (
-	"slices"
-
 	"fmt"
+	"slices"
 	"strconv"
 
 	"rocca/internal/facts"

@@ -19,7 +19,7 @@ var fs017 = Control{
 		for _, p := range reach.Without(v.Reach.Exposed(), matomoUsers(v.Server)...) {
 			found = append(found, model.Evidence{Subject: p.From.String(), Have: p.String(), Want: "no path to " + p.To.String()})
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    guided("cut each path at the hop that is not meant to be: rocca reach --from USER prints them; rocca explain tells for FS-*, ISO-*, DB-* how"),
 	Attack: "A01 A02 A06",

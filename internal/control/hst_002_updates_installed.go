@@ -30,7 +30,7 @@ var hst002 = Control{
 			lists.Have = "the security suite of " + v.Apt.ListsUpdated.UTC().Format(time.DateTime)
 			found = append(found, lists)
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix: Fix{Kind: model.FixAutomatic, Text: "apt-get update && apt-get upgrade; HST-03 makes that happen by itself", Steps: upgradeSteps,
 		Changes: func(v *View) []Change {

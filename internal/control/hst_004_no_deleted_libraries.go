@@ -25,7 +25,7 @@ var hst004 = Control{
 				found = append(found, model.Evidence{Subject: ranIn(p), Have: "still runs " + strings.Join(old[:min(len(old), 3)], ", "), Want: "restarted since the update"})
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix: Fix{Kind: model.FixGuided, Text: "systemctl restart UNIT at a time that suits; package needrestart does it after each update",
 		Changes: func(v *View) []Change {

@@ -32,7 +32,7 @@ var hst005 = Control{
 			}
 			found = append(found, e)
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    guided("stop what nobody needs: systemctl disable --now UNIT; bind what only this server needs to 127.0.0.1 or a socket; declare the rest in rocca.yaml: ports: [tcp/PORT]"),
 	Attack: "A32",

@@ -37,7 +37,7 @@ var hst007 = Control{
 				found = append(found, model.Evidence{Subject: s.Unit, Have: "may ask " + metadata, Want: "IPAddressDeny=169.254.0.0/16 fd00:ec2::254/128"})
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    automatic("nft: a chain at hook output that rejects what Matomo's users send, loopback, name service and declared hosts excepted; in the unit IPAddressDeny=, or PrivateNetwork=yes where no network is needed", append(slices.Clone(firewallSteps), unitSteps...)...),
 	Attack: "A15",
@@ -99,7 +99,7 @@ func refusesRest(c facts.Chain, user string) (refuses bool, by string) {
 		case "accept":
 			ports := portsOf(r)
 			names := len(ports) > 0 && !slices.ContainsFunc(ports, func(p int) bool { return p != 53 })
-			listed := len(r.Targets) > 0 && !slices.ContainsFunc(r.Targets, everybody) && !slices.ContainsFunc(r.Targets, func(t string) bool { return inside(metadata, []string{t}) })
+			listed := len(r.Targets) > 0 && !slices.ContainsFunc(r.Targets, everybody) && !inside(metadata, r.Targets)
 			if !known(r) && !inward(r, r.Targets) && !names && !listed && !strings.Contains(r.Protocol, "icmp") {
 				return false, r.Text
 			}

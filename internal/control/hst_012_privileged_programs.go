@@ -27,7 +27,7 @@ var hst012 = Control{
 			}
 			found = append(found, e)
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    guided("find out what put it there; then chmod ug-s FILE (setcap -r FILE for a capability), or apt-get install --reinstall PACKAGE"),
 	Attack: "A16",

@@ -37,7 +37,7 @@ var hst013 = Control{
 				found = append(found, model.Evidence{Subject: subject, Have: "has a password", Want: "locked"})
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix: Fix{Kind: model.FixAutomatic, Text: "usermod --lock --shell /usr/sbin/nologin USER", Steps: []string{"user *"},
 		Changes: func(v *View) []Change {

@@ -27,7 +27,7 @@ var hst014 = Control{
 				found = append(found, ways(name, v.Reach.WritersBelow(v.Matomo.Real), want)...)
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    automatic("chown root:root FILE && chmod go-w FILE, and the same for every directory above it; or run the job as the user that owns the file", unitSteps...),
 	Attack: "A03",

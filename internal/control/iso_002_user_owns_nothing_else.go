@@ -64,7 +64,7 @@ var iso002 = Control{
 				}
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    automatic("give each application a user, a pool and jobs of its own; no shell (usermod -s /usr/sbin/nologin), no keys and no sudo for those users", append(slices.Clone(unitSteps), "user *", "group *")...),
 	Attack: "A01",

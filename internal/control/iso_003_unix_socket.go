@@ -38,7 +38,7 @@ var iso003 = Control{
 				}
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    automatic("listen = /run/php/matomo.sock, listen.owner = root, listen.group = www-data, listen.mode = 0660 in the pool; the front: fastcgi_pass unix:..., or SetHandler \"proxy:unix:...|fcgi://\"", unitSteps...),
 	Attack: "A01",
@@ -80,7 +80,7 @@ func openSocket(s facts.Server, pool facts.Pool) []model.Evidence {
 	if p := inode(s, pool.Listen); p.Exists() {
 		group, owner = p.Group, p.Owner
 		if p.Mode&0o007 != 0 {
-			found = append(found, model.Evidence{Subject: pool.Listen, Have: fmt.Sprintf("%s:%s %04o", p.Owner, p.Group, uint32(p.Mode)), Want: e.Want})
+			found = append(found, ownership(pool.Listen, p, e.Want))
 		}
 	}
 	if group != "" && s.Front.Group != "" && group != s.Front.Group && group != "root" {

@@ -29,7 +29,7 @@ var iso004 = Control{
 				found = append(found, e)
 			}
 			clients := strings.FieldsFunc(pool.Clients, func(r rune) bool { return r == ',' || r == ' ' })
-			if len(clients) == 0 || slices.ContainsFunc(clients, func(c string) bool { return c != "any" && !loopback(c) || c == "any" }) {
+			if len(clients) == 0 || slices.ContainsFunc(clients, func(c string) bool { return !loopback(c) }) {
 				e.Have, e.Want = "listen.allowed_clients = "+pool.Clients, "127.0.0.1"
 				found = append(found, e)
 			}
@@ -38,7 +38,7 @@ var iso004 = Control{
 				found = append(found, e)
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    automatic("use a Unix socket (ISO-03). Where that cannot be: nft add rule inet filter output meta skuid != { root, www-data } tcp dport PORT reject", unitSteps...),
 	Attack: "A01",

@@ -33,7 +33,7 @@ var iso005 = Control{
 				}
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    automatic("start a PHP-FPM master of its own for Matomo (a unit with its own --fpm-config), or set opcache.validate_permission=1 and opcache.validate_root=1 in php.ini", unitSteps...),
 	Attack: "A02",

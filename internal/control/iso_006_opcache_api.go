@@ -11,24 +11,19 @@ var iso006 = Control{
 	Why:      "opcache_get_status() lists every path of every site of the master, and opcache_reset() slows all of them down. A cache in files is code in another place: who writes there runs code.",
 	Severity: model.Medium,
 	Needs:    []facts.Section{facts.Runtime, facts.App},
-	Eval: func(v *View) Verdict {
-		if len(v.MatomoPools()) == 0 {
-			return unknown(noPool)
+	Eval: ofPools(func(_ *View, pool facts.Pool) []model.Evidence {
+		if !on(pool.Value("opcache.enable", "1")) {
+			return nil
 		}
 		var found []model.Evidence
-		for _, pool := range v.MatomoPools() {
-			if !on(pool.Value("opcache.enable", "1")) {
-				continue
-			}
-			if pool.Value("opcache.restrict_api", "") == "" {
-				found = append(found, directive(pool, "opcache.restrict_api", "", "a directory in which no script is, such as /nowhere"))
-			}
-			if cache := pool.Value("opcache.file_cache", ""); cache != "" {
-				found = append(found, directive(pool, "opcache.file_cache", "", "empty"))
-			}
+		if pool.Value("opcache.restrict_api", "") == "" {
+			found = append(found, directive(pool, "opcache.restrict_api", "", "a directory in which no script is, such as /nowhere"))
 		}
-		return unless(capped(found))
-	},
+		if pool.Value("opcache.file_cache", "") != "" {
+			found = append(found, directive(pool, "opcache.file_cache", "", "empty"))
+		}
+		return found
+	}),
 	Fix: Fix{Kind: model.FixAutomatic, Text: "opcache.restrict_api = /nowhere and opcache.file_cache = (empty) in php.ini, then restart PHP", Steps: phpSteps,
 		Changes: func(v *View) []Change {
 			var changes []Change

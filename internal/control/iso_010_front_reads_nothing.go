@@ -35,7 +35,7 @@ var iso010 = Control{
 				found = append(found, ways(name, readers, "out of reach of "+user)...)
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    automatic("a user of its own for PHP (ISO-01), not in a group with the front (FS-15); config and tmp in directories that the front cannot enter", append(slices.Clone(privateSteps), "directory */tmp")...),
 	Attack: "A06",

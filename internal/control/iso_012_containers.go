@@ -61,7 +61,7 @@ var iso012 = Control{
 				}
 			}
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    guided("docker run --user UID --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges, and no -v /var/run/docker.sock"),
 	Attack: "A17",

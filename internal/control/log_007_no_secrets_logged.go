@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"slices"
 
 	"rocca/internal/facts"
 	"rocca/internal/model"
@@ -35,7 +36,7 @@ var log007 = Control{
 		}
 		return conclude(found, nil)
 	},
-	Fix:    automatic("zend.exception_ignore_args = On keeps arguments out of stack traces; [log] log_level = WARN and [Tracker] debug = 0 keep requests out of Matomo's log; the front's error_log at a level that prints no requests. Then change what was logged: it is known.", append(append(phpSteps[:len(phpSteps):len(phpSteps)], configurationSteps...), frontSteps...)...),
+	Fix:    automatic("zend.exception_ignore_args = On keeps arguments out of stack traces; [log] log_level = WARN and [Tracker] debug = 0 keep requests out of Matomo's log; the front's error_log at a level that prints no requests. Then change what was logged: it is known.", slices.Concat(phpSteps, configurationSteps, frontSteps)...),
 	Attack: "A33",
 	Maps:   []model.Ref{asvs("16.2.5")},
 	Since:  "0.3",

@@ -138,30 +138,6 @@ func console(v *View, arguments ...string) string {
 	return strings.Join(words, " ")
 }
 
-// conclude fails on what speaks against it, is unknown where something could
-// not be read, and passes otherwise.
-func conclude(against []model.Evidence, unread []string) Verdict {
-	switch {
-	case len(against) > 0:
-		return fail(capped(against)...)
-	case len(unread) > 0:
-		return unknown(strings.Join(unread, "; "))
-	}
-	return pass()
-}
-
-// blind tells which sections were not seen, for a control that can fail without
-// them but not pass.
-func blind(v *View, sections ...facts.Section) []string {
-	var unread []string
-	for _, section := range sections {
-		if why := v.Unseen(section); why != "" {
-			unread = append(unread, fmt.Sprintf("could not see %s: %s", section, why))
-		}
-	}
-	return unread
-}
-
 // gaps tells what of Matomo's tables could not be read, by the topics of
 // facts.Rows.Partial. What was sampled, or counted up to a limit, was read.
 func gaps(v *View, topics ...string) []string {

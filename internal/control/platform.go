@@ -230,10 +230,11 @@ func outcome(a facts.Answer) string {
 	return strings.TrimPrefix(words, ", ")
 }
 
-// certainLocation is the location that nginx picks for a path: an exact one,
-// else the first pattern that matches, else the longest prefix. It does not
-// tell when a pattern is of a kind that Go has not.
-func certainLocation(site facts.Site, path string) (chosen facts.Location, known bool) {
+// nginxLocation is the location that nginx picks for a path: an exact one, else
+// the first pattern that matches unless the longest prefix forbids it, else that
+// prefix. It is not certain when there is none, and when a pattern is of a kind
+// that Go has not: that one is then taken to match.
+func nginxLocation(site facts.Site, path string) (chosen facts.Location, certain bool) {
 	longest, final := -1, false
 	for _, location := range site.Locations {
 		if location.Kind != "location" {
@@ -264,7 +265,7 @@ func certainLocation(site facts.Site, path string) (chosen facts.Location, known
 		}
 		pattern, err := regexp.Compile(match)
 		if err != nil {
-			return facts.Location{}, false
+			return location, false
 		}
 		if pattern.MatchString(path) {
 			return location, true
@@ -298,6 +299,40 @@ func denies(location facts.Location) bool {
 		}
 	}
 	return false
+}
+
+// noSite is the reason of a control about Matomo's sites that found none.
+const noSite = "no site of the front was found that serves Matomo"
+
+// ofSites judges every site of Matomo that answers more than a return, each
+// front in its own way. The reason with another front has %s for its name.
+func ofSites(nginx, apache func(v *View, site facts.Site) []model.Evidence, otherwise string) func(*View) Verdict {
+	return func(v *View) Verdict {
+		sites := v.MatomoSites()
+		if len(sites) == 0 {
+			return unknown(noSite)
+		}
+		var found []model.Evidence
+		for _, site := range sites {
+			if redirects(site) {
+				continue
+			}
+			switch v.Front.Program {
+			case "nginx":
+				found = append(found, nginx(v, site)...)
+			case "apache2":
+				found = append(found, apache(v, site)...)
+			default:
+				return unknown(fmt.Sprintf(otherwise, v.Front.Program))
+			}
+		}
+		return conclude(found, nil)
+	}
+}
+
+// redirects tells whether a site of nginx answers all with a return.
+func redirects(site facts.Site) bool {
+	return len(site.Directives["return"]) > 0 && !slices.ContainsFunc(site.Locations, func(l facts.Location) bool { return l.Kind == "location" })
 }
 
 // tlsSites are the sites of Matomo that speak TLS.

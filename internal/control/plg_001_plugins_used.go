@@ -27,7 +27,7 @@ var plg001 = Control{
 				Want:    "off, or a waiver that says who needs it",
 			})
 		}
-		return unless(capped(against))
+		return conclude(against, nil)
 	},
 	Fix: Fix{
 		Kind:    model.FixGuided,

@@ -38,7 +38,7 @@ var plg003 = Control{
 			}
 			against = append(against, model.Evidence{Subject: "plugin " + name, Have: have, Want: "off, or a waiver that says why it is wanted"})
 		}
-		return unless(capped(against))
+		return conclude(against, nil)
 	},
 	Fix: Fix{
 		Kind:    model.FixAutomatic,

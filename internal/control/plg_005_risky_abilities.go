@@ -26,7 +26,7 @@ var plg005 = Control{
 			}
 			against = append(against, model.Evidence{Subject: "plugin " + name, Have: have, Want: "a waiver by who has read it"})
 		}
-		return unless(capped(against))
+		return conclude(against, nil)
 	},
 	Fix:    Fix{Kind: model.FixNone, Text: "Read the calls, ask the author what they are for, and write a waiver for the plugin with the date of the review; or remove it."},
 	Attack: "A16",

@@ -34,7 +34,7 @@ var prv015 = Control{
 		if !found {
 			return notApplicable("the front writes no access log")
 		}
-		return unless(capped(against))
+		return conclude(against, nil)
 	},
 	Fix:    automatic("Have the front write the address without its last byte (nginx: a map on $remote_addr; Apache: a LogFormat of such a variable), and logrotate delete after some weeks.", frontSteps...),
 	Attack: "A33",

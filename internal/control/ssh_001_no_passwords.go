@@ -10,9 +10,6 @@ import (
 // noSSH is the reason of controls about an SSH server that is not there.
 const noSSH = "no SSH server is installed"
 
-// sshUnreadable is the reason when sshd could not tell its configuration.
-const sshUnreadable = "sshd -T did not show the configuration in effect"
-
 // sshDropIn is where rocca sets sshd_config(5).
 var sshDropIn = []string{"file /etc/ssh/sshd_config.d/90-rocca.conf", "unit ssh.service"}
 
@@ -22,13 +19,7 @@ var ssh001 = Control{
 	Why:      "Passwords are tried by the million on every address of the internet, and root is the name that all of them try. A key cannot be guessed; an own name for each person tells afterwards who it was.",
 	Severity: model.High,
 	Needs:    []facts.Section{facts.Remote},
-	Eval: func(v *View) Verdict {
-		if !v.SSH.Installed {
-			return notApplicable(noSSH)
-		}
-		if len(v.SSH.Settings) == 0 {
-			return unknown(sshUnreadable)
-		}
+	Eval: ofSSH(func(v *View) Verdict {
 		var found []model.Evidence
 		for _, name := range []string{"permitrootlogin", "passwordauthentication", "kbdinteractiveauthentication", "permitemptypasswords"} {
 			if value := sshValue(v.SSH, name); value != "no" {
@@ -36,7 +27,7 @@ var ssh001 = Control{
 			}
 		}
 		return unless(found)
-	},
+	}),
 	Fix: Fix{Kind: model.FixAutomatic, Text: "with a key in place for an account that may use sudo, set PermitRootLogin, PasswordAuthentication, KbdInteractiveAuthentication and PermitEmptyPasswords to no in /etc/ssh/sshd_config.d, and reload; keep a session open until a new one works", Steps: sshDropIn,
 		Changes: func(*View) []Change {
 			return []Change{{
@@ -47,6 +38,19 @@ var ssh001 = Control{
 	Attack: "A35",
 	Maps:   []model.Ref{debian("5.1.19"), debian("5.1.20"), s1("12")},
 	Since:  "0.3",
+}
+
+// ofSSH judges the settings of sshd, where it is installed and told them.
+func ofSSH(judge func(*View) Verdict) func(*View) Verdict {
+	return func(v *View) Verdict {
+		switch {
+		case !v.SSH.Installed:
+			return notApplicable(noSSH)
+		case len(v.SSH.Settings) == 0:
+			return unknown("sshd -T did not show the configuration in effect")
+		}
+		return judge(v)
+	}
 }
 
 // sshValue is a setting of sshd in lower case; values of several lines are

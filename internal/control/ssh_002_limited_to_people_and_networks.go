@@ -15,13 +15,7 @@ var ssh002 = Control{
 	Why:      "A key that was copied off a laptop works from anywhere, and a hole in sshd itself needs no key. Neither helps who cannot reach the port; an account that SSH does not know by name cannot be used by mistake.",
 	Severity: model.High,
 	Needs:    []facts.Section{facts.Remote, facts.Filter, facts.Network, facts.Own},
-	Eval: func(v *View) Verdict {
-		if !v.SSH.Installed {
-			return notApplicable(noSSH)
-		}
-		if len(v.SSH.Settings) == 0 {
-			return unknown(sshUnreadable)
-		}
+	Eval: ofSSH(func(v *View) Verdict {
 		var found []model.Evidence
 		if sshValue(v.SSH, "allowusers") == "" && sshValue(v.SSH, "allowgroups") == "" {
 			found = append(found, model.Evidence{Subject: "sshd allowgroups, allowusers", Have: "everybody with a shell", Want: "the people who administer this server"})
@@ -31,8 +25,8 @@ var ssh002 = Control{
 				found = append(found, sshSources(v.Server, port)...)
 			}
 		}
-		return unless(capped(found))
-	},
+		return conclude(found, nil)
+	}),
 	Fix:    guided("AllowGroups in /etc/ssh/sshd_config.d; in rocca.yaml ssh_networks: [NETWORK], which rocca up puts into the packet filter. Where only a cloud's security group limits it, waive this with that reason: it cannot be seen from here"),
 	Attack: "A32",
 	Maps:   []model.Ref{debian("5.1.4"), s1("32")},

@@ -27,13 +27,7 @@ var ssh003 = Control{
 	Why:      "Whoever sits between can talk both sides into the weakest algorithm that they share. Without limits a few machines that never finish their login keep the administrator out.",
 	Severity: model.Medium,
 	Needs:    []facts.Section{facts.Remote},
-	Eval: func(v *View) Verdict {
-		if !v.SSH.Installed {
-			return notApplicable(noSSH)
-		}
-		if len(v.SSH.Settings) == 0 {
-			return unknown(sshUnreadable)
-		}
+	Eval: ofSSH(func(v *View) Verdict {
 		var found []model.Evidence
 		for name, weak := range weakAlgorithms {
 			for algorithm := range strings.SplitSeq(sshValue(v.SSH, name), ",") {
@@ -53,8 +47,8 @@ var ssh003 = Control{
 		if level := sshValue(v.SSH, "loglevel"); level != "info" && level != "verbose" {
 			found = append(found, model.Evidence{Subject: "sshd loglevel", Have: level, Want: "INFO or VERBOSE"})
 		}
-		return unless(capped(found))
-	},
+		return conclude(found, nil)
+	}),
 	Fix: Fix{Kind: model.FixAutomatic, Text: "take the weak ones away with a minus sign in /etc/ssh/sshd_config.d (MACs -hmac-sha1*,...), set MaxAuthTries 4, LoginGraceTime 60, MaxStartups 10:30:60, and reload", Steps: sshDropIn,
 		Changes: func(*View) []Change {
 			return []Change{{

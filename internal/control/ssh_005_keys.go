@@ -34,7 +34,7 @@ var ssh005 = Control{
 		for _, key := range v.SSH.Keys {
 			found = append(found, doubts(key, v.Observed)...)
 		}
-		return unless(capped(found))
+		return conclude(found, nil)
 	},
 	Fix:    guided("take keys out of authorized_keys that are weak or that nobody answers for, name the owner in the comment of the rest, and make new ones: ssh-keygen -t ed25519. Move private keys to where they are used; an agent or a jump host serves here"),
 	Attack: "A06",

@@ -18,7 +18,7 @@ var tls003 = Control{
 	Eval: func(v *View) Verdict {
 		sites := v.MatomoSites()
 		if len(sites) == 0 {
-			return unknown("no site of the front was found that serves Matomo")
+			return unknown(noSite)
 		}
 		var found []model.Evidence
 		var unseen []string

@@ -2,7 +2,6 @@ package control
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"rocca/internal/facts"
@@ -76,13 +75,6 @@ func poolsLimitBody(v *View) bool {
 
 // limited tells whether a size such as "5m", "8M" or "1024" is a limit.
 func limited(size string) bool {
-	size = strings.ToLower(strings.TrimSpace(size))
-	unit := int64(1)
-	for suffix, factor := range map[string]int64{"k": 1 << 10, "m": 1 << 20, "g": 1 << 30} {
-		if number, has := strings.CutSuffix(size, suffix); has {
-			size, unit = number, factor
-		}
-	}
-	number, err := strconv.ParseInt(size, 10, 32)
-	return err == nil && number > 0 && number*unit <= mostBulk
+	bytes := phpBytes(size)
+	return bytes > 0 && bytes <= mostBulk
 }

@@ -17,10 +17,7 @@ var upd006 = Control{
 	Needs:    []facts.Section{facts.Known, facts.Software},
 	Eval: func(v *View) Verdict {
 		var found []model.Evidence
-		for _, flaw := range slices.Concat(v.Advisory.Matomo, v.Advisory.Parts, v.Advisory.Debian) {
-			if flaw.Reason != "" {
-				continue
-			}
+		for _, flaw := range openFlaws(slices.Concat(v.Advisory.Matomo, v.Advisory.Parts, v.Advisory.Debian)) {
 			want := "a reason why it does not matter here; there is no fix yet"
 			if flaw.Fixed != "" {
 				want = flaw.Fixed + " or newer"

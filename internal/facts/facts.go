@@ -4,6 +4,8 @@
 package facts
 
 import (
+	"cmp"
+	"fmt"
 	"io/fs"
 	"strings"
 	"time"
@@ -71,6 +73,9 @@ type Listener struct {
 	PID      int    `json:"pid,omitempty"`
 	Unit     string `json:"unit,omitempty"` // systemd unit of the process
 }
+
+// Door is the protocol with the port, as rocca.yaml declares it: "tcp/443".
+func (l Listener) Door() string { return fmt.Sprintf("%s/%d", cmp.Or(l.Protocol, "tcp"), l.Port) }
 
 // OS is the distribution (os-release(5)).
 type OS struct {

@@ -35,12 +35,6 @@ const (
 	Own       Section = "rocca"     // Rocca, Declared
 )
 
-// AllSections lists every section, in the order they are told.
-func AllSections() []Section {
-	return []Section{Accounts, Software, KernelOf, Files, Running, Network, Filter, Services, Scheduled, Remote,
-		Runtime, Web, Requests, Logging, Data, App, Code, Extend, Content, Known, Own}
-}
-
 // Unseen tells why a section was not seen; "" when it was.
 func (s Server) Unseen(section Section) string {
 	why, asked := s.Sections[section]

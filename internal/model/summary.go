@@ -34,7 +34,6 @@ func Summarise(findings []Finding) Summary {
 // Index is the share of the weight that passes; see Summarise.
 func Index(findings []Finding) int {
 	var all, held float64
-	worst := Severity(0)
 	for _, f := range findings {
 		switch f.Status {
 		case Pass, Waived:
@@ -42,14 +41,13 @@ func Index(findings []Finding) int {
 			held += weights[f.Severity]
 		case Fail:
 			all += weights[f.Severity]
-			worst = max(worst, f.Severity)
 		}
 	}
 	if all == 0 {
 		return 0
 	}
 	index := int(math.Floor(100 * held / all))
-	if limit, limited := caps[worst]; limited {
+	if limit, limited := caps[Worst(findings)]; limited {
 		index = min(index, limit)
 	}
 	return index

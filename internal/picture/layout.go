@@ -157,11 +157,10 @@ func (l *layout) sort(column, before int) {
 	for i, p := range l.columns[column] {
 		sum, count := 0.0, 0
 		for _, s := range l.steps {
-			other := s.from
-			if other == p {
-				other = s.to
+			if s.from != p && s.to != p {
+				continue
 			}
-			if r, is := row[other]; is && (s.from == p || s.to == p) {
+			if r, is := row[s.other(p)]; is {
 				sum, count = sum+share(r, len(l.columns[before])), count+1
 			}
 		}

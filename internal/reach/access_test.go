@@ -294,7 +294,7 @@ func TestBecomingRoot(t *testing.T) {
 			if _, found, err := g.Find("eve", "become root"); err != nil || found != c.want {
 				t.Errorf("%v, %v", found, err)
 			}
-			if got := g.Becoming("root"); len(got) > 0 != c.want {
+			if got := becoming(t, g, "root"); len(got) > 0 != c.want {
 				t.Errorf("becoming root: %v", lines(got))
 			}
 		})
@@ -349,6 +349,26 @@ func TestPasswordNeedsAConnection(t *testing.T) {
 		c.change(&s)
 		if p, found, err := New(s).Find("app2", "database"); err != nil || found != c.want {
 			t.Errorf("%s: %v, %v, %v", name, p, found, err)
+		}
+	}
+}
+
+func TestBackendIsAPool(t *testing.T) {
+	for _, c := range []struct {
+		backend, listen string
+		want            bool
+	}{
+		{"127.0.0.1:9000", "127.0.0.1:9000", true},
+		{"127.0.0.1:9000", "[::]:9000", true}, // of all addresses
+		{"[::1]:9000", "[::]:9000", true},
+		{"[::1]:9000", "[::1]:9001", false},
+		{"127.0.0.1:9000", "[::]:9001", false},
+		{"[::1]:9000", "127.0.0.1:9000", false},
+		{"/run/php/x.sock", "/run/php/x.sock", true},
+		{"/run/php/x.sock", "/run/php/y.sock", false},
+	} {
+		if got := sameListen(c.backend, c.listen); got != c.want {
+			t.Errorf("%s is %s: %v, want %v", c.backend, c.listen, got, c.want)
 		}
 	}
 }

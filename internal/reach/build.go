@@ -127,7 +127,8 @@ func (g *Graph) weighUsers() {
 		g.node(Node{User, name}, "", person)
 	}
 	if g.server.Front.User != "" && len(g.runs) > 0 {
-		g.nodes[g.user(g.server.Front.User)].weight = max(g.nodes[g.user(g.server.Front.User)].weight, service)
+		front := g.user(g.server.Front.User)
+		g.nodes[front].weight = max(g.nodes[front].weight, service)
 	}
 }
 
@@ -145,32 +146,28 @@ func (g *Graph) owners(context facts.Context) map[string]bool {
 // reading returns the node that stands for having read a path, with an edge
 // from each foothold that can. own are those that are meant to.
 func (g *Graph) reading(p string, w weight, own map[string]bool) int {
-	_, known := g.nodeOf[nodeKey{Node{File, p}, "read"}]
-	n := g.node(Node{File, p}, "read", w)
-	if known {
-		return n
-	}
-	route := g.follow(p)
-	for i := range g.footholds {
-		if a := g.direct(route, i); a.read != "" {
-			g.out[i] = append(g.out[i], edge{to: n, action: Read, why: a.read, intended: own[g.footholds[i].user]})
-		}
-	}
-	return n
+	return g.having(p, "read", func(a access) (Action, string) { return Read, a.read }, w, own)
 }
 
-// changing returns the node that stands for having changed a path.
+// changing returns the node that stands for having changed a path, with edges
+// as reading's.
 func (g *Graph) changing(p string, w weight, own map[string]bool) int {
-	_, known := g.nodeOf[nodeKey{Node{File, p}, "write"}]
-	n := g.node(Node{File, p}, "write", w)
+	return g.having(p, "write", access.changes, w, own)
+}
+
+// having is reading or changing, by the facet. pick tells whether access is enough
+// and why.
+func (g *Graph) having(p, facet string, pick func(access) (Action, string), w weight, own map[string]bool) int {
+	_, known := g.nodeOf[nodeKey{Node{File, p}, facet}]
+	n := g.node(Node{File, p}, facet, w)
 	if known {
 		return n
 	}
 	route := g.follow(p)
 	for i := range g.footholds {
 		a := g.direct(route, i)
-		action, why := a.changes()
-		if action == "" {
+		action, why := pick(a)
+		if why == "" {
 			continue
 		}
 		e := edge{to: n, action: action, why: why, intended: own[g.footholds[i].user]}
@@ -196,8 +193,9 @@ func (g *Graph) steers(p string, w weight, user, why string) {
 // path.
 func (g *Graph) replacing(p string) []change {
 	found := make([]change, len(g.footholds))
+	route := g.follow(p)
 	for i := range found {
-		if a := g.direct(g.follow(p), i); a.replace != "" {
+		if a := g.direct(route, i); a.replace != "" {
 			found[i] = change{Replace, a.at, a.replace}
 		}
 	}
@@ -282,8 +280,7 @@ func (g *Graph) application() {
 			continue
 		}
 		for _, pool := range g.server.OtherPools() {
-			serves := slices.ContainsFunc(site.Locations, func(l facts.Location) bool { return l.Backend != "" && sameListen(l.Backend, pool.Listen) })
-			if serves {
+			if asks(site, pool) {
 				n := g.changing(root, way, map[string]bool{pool.User: true})
 				g.link(n, edge{to: g.user(pool.User), action: Become, why: "it runs the code there", intended: true})
 			}
@@ -320,7 +317,7 @@ func sameListen(backend, listen string) bool {
 	if a == b {
 		return true
 	}
-	_, port, tcp := strings.Cut(a, ":")
+	_, port, tcp := cutLast(a, ":")
 	return tcp && b == ":"+port
 }
 
@@ -406,16 +403,22 @@ func (g *Graph) fronts(user string, pool facts.Pool) bool {
 	if pool.OwnGroup == front.Group && pool.OwnGroup != "" || pool.Owner == user {
 		return true
 	}
-	known := false
-	for _, site := range front.Sites {
-		for _, location := range site.Locations {
-			known = known || location.Backend != ""
-			if location.Backend != "" && sameListen(location.Backend, pool.Listen) {
-				return true
-			}
-		}
-	}
-	return !known
+	known := slices.ContainsFunc(front.Sites, func(s facts.Site) bool {
+		return slices.ContainsFunc(s.Locations, func(l facts.Location) bool { return l.Backend != "" })
+	})
+	return !known || g.serves(pool)
+}
+
+// serves tells whether the front sends requests to a pool.
+func (g *Graph) serves(pool facts.Pool) bool {
+	return slices.ContainsFunc(g.server.Front.Sites, func(s facts.Site) bool { return asks(s, pool) })
+}
+
+// asks tells whether a site sends requests to a pool.
+func asks(site facts.Site, pool facts.Pool) bool {
+	return slices.ContainsFunc(site.Locations, func(l facts.Location) bool {
+		return l.Backend != "" && sameListen(l.Backend, pool.Listen)
+	})
 }
 
 // opcache adds the compiled code that pools of one master share
@@ -543,10 +546,7 @@ func (g *Graph) units() {
 		for _, file := range append([]string{unit.Fragment}, unit.DropIns...) {
 			g.steers(file, way, "root", "systemd does as root what this file of "+name+" says")
 		}
-		user := unit.User
-		if user == "" && unit.DynamicUser {
-			user, _, _ = strings.Cut(name, ".")
-		}
+		user := userOf(name, unit)
 		for _, file := range unit.EnvFiles {
 			g.steers(strings.TrimLeft(file, "-"), way, user, name+" gets its environment from it")
 		}
@@ -647,7 +647,7 @@ func (g *Graph) sudo(rule facts.SudoRule) {
 // logs adds what is written of visitors and errors.
 func (g *Graph) logs() {
 	for _, log := range g.server.Logs.Files {
-		if !slices.Contains([]string{"access", "error", "php", "matomo", "fpm"}, log.Kind) {
+		if !slices.Contains([]string{"access", "error", "php", "matomo", "fpm"}, log.Kind) || log.FullIPs <= 0 && log.Tokens <= 0 {
 			continue
 		}
 		own := maps.Clone(g.runs)
@@ -659,9 +659,7 @@ func (g *Graph) logs() {
 				own[f.user] = true
 			}
 		}
-		if log.FullIPs > 0 || log.Tokens > 0 {
-			g.reading(log.Path, trace, own)
-		}
+		g.reading(log.Path, trace, own)
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"rocca/internal/facts"
 )
 
 // Find is the shortest way from a principal to a target, intended or not; false
@@ -115,10 +113,8 @@ func (g *Graph) origin(name string) (origin, error) {
 			continue
 		}
 		for _, pool := range g.server.PHP.Pools {
-			for _, location := range site.Locations {
-				if location.Backend != "" && sameListen(location.Backend, pool.Listen) && slices.Contains(g.principals(), pool.User) {
-					return g.userOrigin(pool.User), nil
-				}
+			if asks(site, pool) && slices.Contains(g.principals(), pool.User) {
+				return g.userOrigin(pool.User), nil
 			}
 		}
 	}
@@ -220,16 +216,4 @@ func (g *Graph) nearestTo(o origin, found []reached, t target, dirtyOnly bool) (
 		}
 	}
 	return Path{}, false
-}
-
-// serves tells whether the front sends requests to a pool.
-func (g *Graph) serves(pool facts.Pool) bool {
-	for _, site := range g.server.Front.Sites {
-		for _, location := range site.Locations {
-			if location.Backend != "" && sameListen(location.Backend, pool.Listen) {
-				return true
-			}
-		}
-	}
-	return false
 }

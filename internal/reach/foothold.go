@@ -95,10 +95,7 @@ func (g *Graph) findFootholds() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.server.Units)) {
 		unit := g.server.Units[name]
-		user := unit.User
-		if user == "" && unit.DynamicUser {
-			user, _, _ = strings.Cut(name, ".")
-		}
+		user := userOf(name, unit)
 		if len(unit.Exec) > 0 {
 			add(user, name, name, false, append(append(g.groupsOf(user), unit.Group), unit.Supplementary...)...)
 		}
@@ -133,6 +130,15 @@ func (g *Graph) findFootholds() {
 		add(user, g.server.Front.Program, "", false, g.groupsOf(user)...)
 	}
 	slices.SortStableFunc(g.footholds, func(a, b foothold) int { return strings.Compare(a.user, b.user) })
+}
+
+// userOf is the user that a unit runs as; empty: root.
+func userOf(name string, unit facts.Unit) string {
+	if unit.User == "" && unit.DynamicUser {
+		name, _, _ = strings.Cut(name, ".")
+		return name
+	}
+	return unit.User
 }
 
 // logsIn tells whether a user can get a shell.

@@ -37,7 +37,7 @@ func (g *Graph) Picture() model.Picture {
 type drawing struct{ model.Picture }
 
 func (d *drawing) node(n model.Node) string {
-	if !slices.ContainsFunc(d.Nodes, func(has model.Node) bool { return has.ID == n.ID }) {
+	if !d.has(n.ID) {
 		n.Label, n.Note = tidy(n.Label), tidy(n.Note)
 		d.Nodes = append(d.Nodes, n)
 	}

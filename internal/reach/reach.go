@@ -164,28 +164,6 @@ func (g *Graph) CodeWriters() []Path {
 	return g.ways(root, "write", access.changes, g.nearest(g.changesIn(root, int(code))))
 }
 
-// Becoming are the ways by which others run code as a Unix user ("root" too),
-// beyond those that the server is built for.
-func (g *Graph) Becoming(user string) []Path {
-	if g.isRoot(user) {
-		user = "root"
-	}
-	var paths []Path
-	for _, name := range g.principals() {
-		if name == user {
-			continue
-		}
-		found := g.findingsOf(name)
-		for i, r := range found {
-			if r.node != start && r.dirty && g.nodes[r.node].Node == (Node{User, user}) {
-				paths = append(paths, g.path(g.userOrigin(name), found, i))
-				break
-			}
-		}
-	}
-	return paths
-}
-
 // Connectors are the ways by which Unix users get to a socket that the graph
 // knows (of FastCGI or Redis), beyond those who are meant to: "/run/x.sock",
 // "127.0.0.1:9000".
@@ -382,19 +360,15 @@ func (g *Graph) changesIn(dir string, only int) []changes {
 		if _, inside := relative(dir, p); !inside || !g.server.Paths[p].Exists() {
 			continue
 		}
-		a := code
-		for at, begins := range areas {
-			if _, inside := relative(at, p); inside {
-				a = begins
+		of := make([]change, len(g.footholds))
+		route := g.follow(p)
+		for i := range of {
+			if action, why := g.direct(route, i).changes(); action != "" {
+				of[i] = change{action, p, why}
 			}
 		}
 		var single changes
-		single[a] = make([]change, len(g.footholds))
-		for i := range g.footholds {
-			if action, why := g.direct(g.follow(p), i).changes(); action != "" {
-				single[a][i] = change{action, p, why}
-			}
-		}
+		single[areaAt(areas, p)] = of
 		keep(single)
 	}
 	return all

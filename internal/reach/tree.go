@@ -88,6 +88,17 @@ func (g *Graph) areasOf() map[string]area {
 	return at
 }
 
+// areaAt is the area that a path is in: of those that it is below, the deepest.
+func areaAt(areas map[string]area, p string) area {
+	found, deepest := code, -1
+	for top, a := range areas {
+		if _, inside := relative(top, p); inside && len(top) > deepest {
+			found, deepest = a, len(top)
+		}
+	}
+	return found
+}
+
 // scanTree finds what each foothold can change below a directory of a tree.
 func (g *Graph) scanTree(top, below string) changes {
 	s := &scan{g: g, top: top, tree: g.server.Trees[top], points: map[string]bool{}, areas: g.areasOf(),
@@ -126,18 +137,13 @@ func (g *Graph) scanTree(top, below string) changes {
 func (s *scan) start() {
 	g := s.g
 	w := g.follow(s.top)
-	above := dirState{enters: make([]bool, len(g.footholds)), places: g.placesAt(path.Dir(s.top))}
+	above := dirState{enters: make([]bool, len(g.footholds)), places: g.placesAt(path.Dir(s.top)), area: areaAt(s.areas, path.Dir(s.top))}
 	for i := range above.enters {
 		above.enters[i] = true
 		for _, step := range g.entrance(w.steps, g.footholds[i].view) {
 			dir := g.inode(step.dir)
 			r := &g.rights[g.classify(&dir)]
 			above.enters[i] = above.enters[i] && g.may(i, r, g.placesAt(step.dir)[g.footholds[i].view])&search != 0
-		}
-	}
-	for at, a := range s.areas {
-		if _, inside := relative(at, path.Dir(s.top)); inside {
-			above.area = a
 		}
 	}
 	s.states = append(s.states, above)
@@ -235,12 +241,7 @@ func (s *scan) conclude() changes {
 	}
 	for _, rel := range s.outward() {
 		w := g.follow(path.Join(s.top, rel))
-		a := code
-		for at, begins := range s.areas {
-			if _, inside := relative(at, w.path); inside {
-				a = begins
-			}
-		}
+		a := areaAt(s.areas, w.path)
 		for i := range g.footholds {
 			if action, why := g.direct(w, i).changes(); action != "" {
 				offer(a, i, change{action, path.Join(s.top, rel), why + " (it is a link to " + w.path + ")"})

@@ -129,22 +129,17 @@ func source(block []byte) string {
 }
 
 // Named are the findings of some ids, in that order.
-func (p *page) Named(ids []string) []model.Finding {
-	var named []model.Finding
-	for _, id := range ids {
-		if at := slices.IndexFunc(p.Report.Findings, func(f model.Finding) bool { return f.ID == id }); at >= 0 {
-			named = append(named, p.Report.Findings[at])
-		}
-	}
-	return named
-}
+func (p *page) Named(ids []string) []model.Finding { return named(p.Report.Findings, ids) }
 
-// statuses in the order of a page, with a sign and a word for each.
-var statuses = []struct {
+// status is how a status is shown.
+type status struct {
 	Status      model.Status
 	Sign, Words string
 	Open        bool // shows something to look at
-}{
+}
+
+// statuses in the order of a page.
+var statuses = []status{
 	{model.Fail, "✕", "fail", true},
 	{model.Unknown, "?", "unknown", true},
 	{model.Waived, "~", "waived", true},
@@ -152,13 +147,20 @@ var statuses = []struct {
 	{model.NA, "–", "not applicable", false},
 }
 
-func rank(s model.Status) int {
-	for i, known := range statuses {
-		if known.Status == s {
-			return i
-		}
+// shown is how a status is shown, also one that this format does not know.
+func shown(s model.Status) status {
+	if at := rank(s); at < len(statuses) {
+		return statuses[at]
 	}
-	return len(statuses)
+	return status{Status: s, Sign: "?", Words: string(s)}
+}
+
+func rank(s model.Status) int {
+	at := slices.IndexFunc(statuses, func(known status) bool { return known.Status == s })
+	if at < 0 {
+		return len(statuses)
+	}
+	return at
 }
 
 // byStatus sorts findings: what fails first, and the gravest of that.
@@ -186,8 +188,8 @@ var functions = template.FuncMap{
 	"hops":      hops,
 	"sentence":  sentence,
 	"fix":       func(fix string) string { return strings.Join(cleanLines(fix), "\n") },
-	"sign":      func(s model.Status) string { return known(s).Sign },
-	"words":     func(s model.Status) string { return known(s).Words },
+	"sign":      func(s model.Status) string { return shown(s).Sign },
+	"words":     func(s model.Status) string { return shown(s).Words },
 	"automatic": func(f model.Finding) bool { return f.FixKind == model.FixAutomatic && f.Status == model.Fail },
 	"verdict": func(s model.Status) string {
 		switch s {
@@ -205,15 +207,6 @@ var functions = template.FuncMap{
 		}
 		return "Fix"
 	},
-}
-
-func known(s model.Status) struct{ Sign, Words string } {
-	for _, status := range statuses {
-		if status.Status == s {
-			return struct{ Sign, Words string }{status.Sign, status.Words}
-		}
-	}
-	return struct{ Sign, Words string }{"?", string(s)}
 }
 
 // hops are the parts of a way, "a -> b -> c", and else the text as it is.

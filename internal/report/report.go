@@ -18,21 +18,25 @@ const Version = 1
 // Formats lists the formats by name.
 var Formats = []string{"text", "json", "sarif", "html", "junit"}
 
-// Write writes a report in a format.
-func Write(w io.Writer, format string, r model.Report) error {
+// Writer writes a report in one format.
+type Writer func(io.Writer, model.Report) error
+
+// In finds the writer of a format; the style is that of text. It is asked for
+// before a server is looked at, so that a wrong name costs nothing.
+func In(format string, style Style) (Writer, error) {
 	switch format {
 	case "text":
-		return Text(w, r, Plain)
+		return func(w io.Writer, r model.Report) error { return Text(w, r, style) }, nil
 	case "json":
-		return JSON(w, r)
+		return JSON, nil
 	case "sarif":
-		return SARIF(w, r)
+		return SARIF, nil
 	case "html":
-		return HTML(w, r)
+		return HTML, nil
 	case "junit":
-		return JUnit(w, r)
+		return JUnit, nil
 	}
-	return fmt.Errorf("write a report as %q: no such format\nhint: one of %v", format, Formats)
+	return nil, fmt.Errorf("write a report as %q: no such format\nhint: one of %v", format, Formats)
 }
 
 // JSON writes the report as docs/report.schema.json describes.
@@ -137,11 +141,15 @@ func findingsAre(count int) string {
 	return "findings are"
 }
 
-// byGravity sorts findings: the gravest first, else as they were.
-func byGravity(findings []model.Finding) []model.Finding {
-	sorted := slices.Clone(findings)
-	slices.SortStableFunc(sorted, func(a, b model.Finding) int { return int(b.Severity) - int(a.Severity) })
-	return sorted
+// named picks the findings of some ids, in the order of the ids.
+func named(findings []model.Finding, ids []string) []model.Finding {
+	var picked []model.Finding
+	for _, id := range ids {
+		if at := slices.IndexFunc(findings, func(f model.Finding) bool { return f.ID == id }); at >= 0 {
+			picked = append(picked, findings[at])
+		}
+	}
+	return picked
 }
 
 // with picks the findings of a status.

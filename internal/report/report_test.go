@@ -47,10 +47,19 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
+// plainly writes a report in a format, without colours.
+func plainly(w io.Writer, format string, r model.Report) error {
+	to, err := In(format, Plain)
+	if err != nil {
+		return err
+	}
+	return to(w, r)
+}
+
 func write(t *testing.T, format string, r model.Report) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	if err := Write(&out, format, r); err != nil {
+	if err := plainly(&out, format, r); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
@@ -215,7 +224,7 @@ func TestNoFindingIsLeftOut(t *testing.T) {
 }
 
 func TestUnknownFormat(t *testing.T) {
-	if err := Write(io.Discard, "pdf", fine()); err == nil || !strings.Contains(err.Error(), "no such format") {
+	if err := plainly(io.Discard, "pdf", fine()); err == nil || !strings.Contains(err.Error(), "no such format") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -348,7 +357,7 @@ func FuzzReadJSON(f *testing.F) {
 			return
 		}
 		for _, format := range Formats {
-			if err := Write(io.Discard, format, r); err != nil {
+			if err := plainly(io.Discard, format, r); err != nil {
 				t.Errorf("%s: %v", format, err)
 			}
 		}

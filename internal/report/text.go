@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -145,12 +144,7 @@ func (t *text) best(r model.Report) {
 		return
 	}
 	t.heading("what helps most: make this true")
-	for i, id := range r.Summary.Best {
-		at := slices.IndexFunc(r.Findings, func(f model.Finding) bool { return f.ID == id })
-		if at < 0 {
-			continue
-		}
-		f := r.Findings[at]
+	for i, f := range named(r.Findings, r.Summary.Best) {
 		t.wrap(fmt.Sprintf("  %d  %-7s ", i+1, clean(f.ID))+t.severity(f)+"  ", f.Title)
 		t.wrap("                       fix: ", f.Fix)
 	}
@@ -164,7 +158,7 @@ func (t *text) severity(f model.Finding) string {
 func (t *text) findings(r model.Report) {
 	for _, area := range byArea(with(r.Findings, model.Fail)) {
 		t.heading(area.Name)
-		for _, f := range byGravity(area.Findings) {
+		for _, f := range byStatus(area.Findings) {
 			t.finding(f)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"rocca/internal/change"
 	"rocca/internal/change/step"
@@ -165,9 +164,8 @@ func Preflight(in Input, s facts.Server) []error {
 	if !in.Installed && s.Units[stockPool(in)].Active {
 		problems = append(problems, fmt.Errorf("%s runs, and rocca would stop it: what it serves may be in use, as the same user as the front\nhint: give its applications pools of their own (apps: in the configuration), then: systemctl disable --now %[1]s", stockPool(in)))
 	}
-	if closed := closes(in, s); len(closed) > 0 {
-		problems = append(problems, fmt.Errorf("others reach %s on this server, and the packet filter of rocca would close that\nhint: ports: [%s] in the configuration keeps it open; hardening: {firewall: false} leaves the packet filter to you",
-			strings.Join(closed, ", "), strings.Join(portsOf(closed), ", ")))
+	if cut := closes(in, s); len(cut) > 0 {
+		problems = append(problems, closed(cut))
 	}
 	if s.FreeBytes < 1<<30 {
 		problems = append(problems, fmt.Errorf("the disk has %d MiB free below /var, and a server needs 1024\nhint: df -h /var", s.FreeBytes>>20))

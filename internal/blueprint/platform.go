@@ -224,9 +224,9 @@ func (b *blueprint) phpUsers() []string {
 	return users
 }
 
-// closes tells which listeners the firewall would cut off from the outside and
-// nobody declared.
-func closes(in Input, s facts.Server) []string {
+// closes lists the listeners that the firewall would cut off from the outside
+// and nobody declared, each door of a program once.
+func closes(in Input, s facts.Server) []facts.Listener {
 	if !in.Config.Hardening.Firewall {
 		return nil
 	}
@@ -235,31 +235,29 @@ func closes(in Input, s facts.Server) []string {
 		open = append(open, fmt.Sprintf("tcp/%d", port))
 	}
 	open = append(open, in.Config.Ports...)
-	var closed []string
+	var closed []facts.Listener
 	for _, l := range s.Listeners {
 		address, err := netip.ParseAddr(l.Address)
-		protocol := l.Protocol
-		if protocol == "" {
-			protocol = "tcp"
-		}
-		name := fmt.Sprintf("%s/%d", protocol, l.Port)
-		if err != nil || address.IsLoopback() || protocol != "tcp" || slices.Contains(open, name) {
+		if err != nil || address.IsLoopback() || !strings.HasPrefix(l.Door(), "tcp/") || slices.Contains(open, l.Door()) {
 			continue
 		}
-		if told := fmt.Sprintf("%s (%s)", name, l.Program); !slices.Contains(closed, told) {
-			closed = append(closed, told)
+		known := func(other facts.Listener) bool { return other.Door() == l.Door() && other.Program == l.Program }
+		if !slices.ContainsFunc(closed, known) {
+			closed = append(closed, l)
 		}
 	}
 	return closed
 }
 
-// portsOf leaves the programs out of what closes tells.
-func portsOf(closed []string) []string {
-	ports := make([]string, len(closed))
-	for i, told := range closed {
-		ports[i], _, _ = strings.Cut(told, " ")
+// closed is the problem of listeners that the firewall would cut off.
+func closed(listeners []facts.Listener) error {
+	var told, doors []string
+	for _, l := range listeners {
+		told = append(told, fmt.Sprintf("%s (%s)", l.Door(), l.Program))
+		doors = append(doors, l.Door())
 	}
-	return ports
+	return fmt.Errorf("others reach %s on this server, and the packet filter of rocca would close that\nhint: ports: [%s] in the configuration keeps it open; hardening: {firewall: false} leaves the packet filter to you",
+		strings.Join(told, ", "), strings.Join(doors, ", "))
 }
 
 // program is the copy of rocca that its timer starts.

@@ -72,6 +72,14 @@ func (f *auditFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	style := report.Style{All: f.all}
+	if f.output == "" {
+		style = terminalStyle(cmd.OutOrStdout(), style)
+	}
+	to, err := report.In(f.format, style)
+	if err != nil {
+		return err
+	}
 	server, err := f.look.server(cmd)
 	if err != nil {
 		return err
@@ -82,7 +90,7 @@ func (f *auditFlags) run(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	if err := f.write(cmd, r); err != nil {
+	if err := f.write(cmd, to, r); err != nil {
 		return err
 	}
 	switch {
@@ -125,7 +133,7 @@ func subject(server facts.Server) string {
 }
 
 func (f *auditFlags) compare(r *model.Report) error {
-	file, err := os.Open(f.baseline)
+	file, err := openInput(f.baseline)
 	if err != nil {
 		return fmt.Errorf("read the baseline: %w", err)
 	}
@@ -139,19 +147,9 @@ func (f *auditFlags) compare(r *model.Report) error {
 }
 
 // write writes the report to its file, whole or not at all, or shows it.
-func (f *auditFlags) write(cmd *cobra.Command, r model.Report) error {
+func (f *auditFlags) write(cmd *cobra.Command, to report.Writer, r model.Report) error {
 	var out bytes.Buffer
-	style := report.Style{All: f.all}
-	if f.output == "" {
-		style = terminalStyle(cmd.OutOrStdout(), style)
-	}
-	var err error
-	if f.format == "text" {
-		err = report.Text(&out, r, style)
-	} else {
-		err = report.Write(&out, f.format, r)
-	}
-	if err != nil {
+	if err := to(&out, r); err != nil {
 		return err
 	}
 	if err := deliver(cmd, f.output, out.Bytes()); err != nil || f.output == "" {

@@ -26,17 +26,21 @@ as FS tells all of its controls.`,
 			if err != nil {
 				return err
 			}
-			for i, c := range controls {
-				if i > 0 {
-					fmt.Fprintln(cmd.OutOrStdout())
-				}
-				if _, err := cmd.OutOrStdout().Write(c.Explain()); err != nil {
-					return err
-				}
-			}
-			return nil
+			return explain(cmd, controls)
 		},
 	}
+}
+
+func explain(cmd *cobra.Command, controls []control.Control) error {
+	for i, c := range controls {
+		if i > 0 {
+			fmt.Fprintln(cmd.OutOrStdout())
+		}
+		if _, err := cmd.OutOrStdout().Write(c.Explain()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // catalogued is a control as JSON tells it.
@@ -91,14 +95,7 @@ func showControls(cmd *cobra.Command, controls []control.Control, format string)
 		encoder.SetEscapeHTML(false)
 		return encoder.Encode(all)
 	case "md":
-		for i, c := range controls {
-			if i > 0 {
-				fmt.Fprintln(out)
-			}
-			if _, err := out.Write(c.Explain()); err != nil {
-				return err
-			}
-		}
+		return explain(cmd, controls)
 	default:
 		return fmt.Errorf("list the controls as %q: no such format\nhint: text, json or md", format)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -18,7 +19,7 @@ func deliver(cmd *cobra.Command, path string, content []byte) error {
 	}
 	temporary, err := os.CreateTemp(filepath.Dir(path), ".rocca-*")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return fmt.Errorf("write %s: %w\nhint: name a file in a directory that is there and that you may write to (-o)", path, err)
 	}
 	_, err = temporary.Write(content)
 	err = errors.Join(err, temporary.Sync(), temporary.Close())
@@ -29,4 +30,10 @@ func deliver(cmd *cobra.Command, path string, content []byte) error {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temporary.Name()))
 	}
 	return nil
+}
+
+// openInput opens a file that the user named. Opening a named pipe that nobody
+// writes to must not hang.
+func openInput(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }

@@ -35,8 +35,8 @@ On any other server it prints the exact change instead. With --foreign it makes
 those that it can take back: owner and mode of files.
 
 Exit status: 0 nothing is left to do, 1 only you can do the rest, 2 nothing was
-begun, 5 a change failed and all was taken back, 6 taking back failed too, 11
-another rocca is at work.`,
+begun, 3 something could not be seen, 5 a change failed and all was taken back,
+6 taking back failed too, 11 another rocca is at work.`,
 		Example:           "  rocca fix FS-04\n  rocca fix --dry-run HST-06 HST-09",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeControls,
@@ -71,30 +71,70 @@ type fixing struct {
 }
 
 func (f fixing) run(controls []control.Control) error {
-	view := control.See(f.server)
-	open := slices.DeleteFunc(view.Audit(controls), func(finding model.Finding) bool { return finding.Status != model.Fail })
+	todo := f.sort(controls)
 	out := f.cmd.OutOrStdout()
-	if len(open) == 0 {
+	if todo.findings+todo.unseen == 0 {
 		fmt.Fprintln(out, "nothing to fix: none of these is a finding")
 		return nil
 	}
-	var patterns []string
-	var changes []control.Change
-	left := 0
-	for _, finding := range open {
+	var steps []change.Step
+	for _, c := range todo.exact {
+		if f.foreign && c.Attr != nil {
+			steps = append(steps, step.Attr{Path: c.Attr.Path, Attr: change.Attr{Owner: c.Attr.Owner, Group: c.Attr.Group, Mode: c.Attr.Mode}})
+			continue
+		}
+		todo.left++
+		fmt.Fprintf(out, "%s:\n  %s\n", c.Sentence, c.Command)
+	}
+	if err := f.change(todo.patterns, steps); err != nil {
+		return err
+	}
+	switch {
+	case todo.left > 0:
+		return &exitError{code: exitFindings}
+	case todo.unseen > 0:
+		return &exitError{code: exitUnseen}
+	}
+	return nil
+}
+
+// todo is what is to be done about some controls, by who can do it.
+type todo struct {
+	findings, unseen int
+	patterns         []string         // steps of the blueprint that rocca makes
+	exact            []control.Change // of a server that rocca did not set up
+	left             int              // findings that only the owner can put right
+}
+
+// sort evaluates controls and tells what rocca can do nothing about.
+func (f fixing) sort(controls []control.Control) todo {
+	view := control.See(f.server)
+	out := f.cmd.OutOrStdout()
+	var t todo
+	for _, finding := range view.Audit(controls) {
 		at := slices.IndexFunc(controls, func(c control.Control) bool { return c.ID == finding.ID })
 		if at < 0 {
 			continue // a waiver that is over
+		}
+		switch finding.Status {
+		case model.Unknown:
+			t.unseen++
+			fmt.Fprintf(out, "%s could not be decided: %s\n", finding.ID, finding.Reason)
+			continue
+		case model.Fail:
+			t.findings++
+		default:
+			continue
 		}
 		fix := controls[at].Fix
 		exact := f.exact(fix, view)
 		switch {
 		case fix.Kind == model.FixAutomatic && f.server.Rocca.Installed && len(fix.Steps) > 0:
-			patterns = append(patterns, fix.Steps...)
+			t.patterns = append(t.patterns, fix.Steps...)
 		case len(exact) > 0:
-			changes = append(changes, exact...)
+			t.exact = append(t.exact, exact...)
 		default:
-			left++
+			t.left++
 			lead := "is left to you"
 			if fix.Kind == model.FixGuided {
 				lead = "is yours to decide"
@@ -102,22 +142,7 @@ func (f fixing) run(controls []control.Control) error {
 			fmt.Fprintf(out, "%s %s: %s\n", finding.ID, lead, fix.Text)
 		}
 	}
-	var steps []change.Step
-	for _, c := range changes {
-		if f.foreign && c.Attr != nil {
-			steps = append(steps, step.Attr{Path: c.Attr.Path, Attr: change.Attr{Owner: c.Attr.Owner, Group: c.Attr.Group, Mode: c.Attr.Mode}})
-			continue
-		}
-		left++
-		fmt.Fprintf(out, "%s:\n  %s\n", c.Sentence, c.Command)
-	}
-	if err := f.change(patterns, steps); err != nil {
-		return err
-	}
-	if left > 0 {
-		return &exitError{code: exitFindings}
-	}
-	return nil
+	return t
 }
 
 // exact are the changes of a server that rocca did not set up.
@@ -168,16 +193,14 @@ func (f fixing) apply(ctx context.Context, u *up, patterns []string, steps []cha
 		fmt.Fprintln(f.cmd.OutOrStdout(), "nothing that rocca would change: what is left is yours (rocca explain ID)")
 		return &exitError{code: exitFindings}
 	}
-	printPlan(f.cmd.OutOrStdout(), planned, f.dryRun)
-	if f.dryRun {
+	switch {
+	case f.dryRun:
+		printPlan(f.cmd.OutOrStdout(), planned, true)
 		return nil
-	}
-	if !f.yes {
-		in, found := terminal(f.cmd)
-		if !found {
-			return errors.New("ask before changing this server: there is no terminal to ask on\nhint: rocca fix --yes does it")
-		}
-		if err := ask(f.cmd, in, "Change this server?"); err != nil {
+	case f.yes:
+		printPlan(f.cmd.OutOrStdout(), planned, false)
+	default:
+		if err := agree(f.cmd, planned, "rocca fix --dry-run shows what would change; rocca fix --yes does it"); err != nil {
 			return err
 		}
 	}

@@ -1,12 +1,18 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"rocca/internal/blueprint"
 	"rocca/internal/config"
 	"rocca/internal/control"
+	"rocca/internal/facts"
 	"rocca/internal/model"
 )
 
@@ -42,6 +48,26 @@ func TestFixesNameSteps(t *testing.T) {
 		if c.Fix.Kind != model.FixAutomatic && len(c.Fix.Steps) > 0 {
 			t.Errorf("%s is %s to fix and names steps", c.ID, c.Fix.Kind)
 		}
+	}
+}
+
+// What could not be seen is not known to be right: to say that there is nothing
+// to fix would be a lie.
+func TestFixOfWhatCannotBeSeen(t *testing.T) {
+	controls, err := control.Select([]string{"FS-04"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd := &cobra.Command{}
+	cmd.SetOut(&out)
+	err = fixing{cmd: cmd, server: facts.Server{Sections: map[facts.Section]string{facts.Files: "permission denied"}}}.run(controls)
+	var coded *exitError
+	if !errors.As(err, &coded) || coded.code != exitUnseen || !strings.Contains(out.String(), "FS-04 could not be decided: ") {
+		t.Errorf("got %v, said %q", err, out.String())
+	}
+	if strings.Contains(out.String(), "nothing to fix") {
+		t.Errorf("said %q", out.String())
 	}
 }
 

@@ -2,14 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,7 +65,7 @@ func readFacts(cmd *cobra.Command, path string) (facts.Server, error) {
 	if path == "-" {
 		return facts.Decode(cmd.InOrStdin())
 	}
-	file, err := os.Open(path)
+	file, err := openInput(path)
 	if err != nil {
 		return facts.Server{}, fmt.Errorf("read facts: %w", err)
 	}
@@ -84,7 +83,7 @@ func (f *lookFlags) observe(cmd *cobra.Command) (facts.Server, error) {
 		return facts.Server{}, err
 	}
 	audit := collect.Audit{Matomo: f.matomo, Declared: declared(c), Offline: f.offline, Deep: f.deep, Lines: f.lines}
-	if audit.Rocca, audit.Own, err = own(c); err != nil {
+	if audit.Rocca, audit.Own, err = own(cmd.Context(), c); err != nil {
 		audit.Unread = err
 	}
 	server, err := audit.Observe(cmd.Context())
@@ -128,7 +127,7 @@ func declared(c config.Config) facts.Declared {
 }
 
 // own gathers what rocca knows of this server; nil when it did not set it up.
-func own(c config.Config) (facts.Rocca, *collect.Own, error) {
+func own(ctx context.Context, c config.Config) (facts.Rocca, *collect.Own, error) {
 	program, err := thisProgram()
 	if err != nil {
 		return facts.Rocca{}, nil, err
@@ -160,8 +159,7 @@ func own(c config.Config) (facts.Rocca, *collect.Own, error) {
 	if err != nil {
 		return about, nil, err
 	}
-	about.Installed = slices.ContainsFunc(runs, func(r change.RunInfo) bool { return r.Standing() && r.Result != change.PartUndone })
-	about.Unfinished = len(runs) > 0 && runs[len(runs)-1].Result == change.Interrupted && runs[len(runs)-1].Standing()
+	about.Installed, about.Unfinished = installed(runs), interrupted(runs) != nil
 	if !about.Installed {
 		return about, nil, nil
 	}
@@ -178,7 +176,7 @@ func own(c config.Config) (facts.Rocca, *collect.Own, error) {
 	if err != nil {
 		return about, nil, err
 	}
-	known, err := written(c, record.Version)
+	known, err := written(ctx, c, record.Version)
 	return about, &collect.Own{
 		DataDirs: dataDirs(layout), Baseline: baseline, Known: known, Scripts: layout.Scripts,
 		// The salt stands in the configuration of migrations, too.
@@ -194,19 +192,14 @@ func dataDirs(l blueprint.Layout) []app.DataDir {
 }
 
 // written hashes the files that rocca would write on this server.
-func written(c config.Config, version string) (map[string]string, error) {
-	in := blueprint.Input{Config: c, Version: version, PHP: c.PHP}
-	text, err := os.ReadFile("/etc/os-release")
+func written(ctx context.Context, c config.Config, version string) (map[string]string, error) {
+	seen, err := collect.Server{}.Observe(ctx, facts.Query{})
 	if err != nil {
-		return nil, fmt.Errorf("read which distribution this is: %w", err)
+		return nil, err
 	}
-	for line := range bytes.Lines(text) {
-		if value, found := bytes.CutPrefix(line, []byte("VERSION_ID=")); found {
-			in.Debian, _ = strconv.Atoi(strings.Trim(strings.TrimSpace(string(value)), `"`))
-		}
-	}
-	if in.PHP == "" {
-		in.PHP = map[int]string{12: "8.2", 13: "8.4"}[in.Debian]
+	in := blueprint.Input{Config: c, Version: version}
+	if in.Debian, in.PHP, err = platform(c, seen); err != nil {
+		return nil, err
 	}
 	contents, err := blueprint.Files(in)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -35,6 +36,10 @@ Exit status: 0 nothing is reached, 1 something is, 2 usage, 10 no Matomo here.`,
   rocca reach --format svg -o reach.svg`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			write, err := pathsIn(format)
+			if err != nil {
+				return err
+			}
 			look.offline = true // the graph is about rights, not about answers
 			server, err := look.server(cmd)
 			if err != nil {
@@ -45,7 +50,7 @@ Exit status: 0 nothing is reached, 1 something is, 2 usage, 10 no Matomo here.`,
 				return err
 			}
 			var out bytes.Buffer
-			if err := writePaths(&out, format, paths); err != nil {
+			if err := write(&out, paths); err != nil {
 				return err
 			}
 			if err := deliver(cmd, output, out.Bytes()); err != nil {
@@ -67,22 +72,27 @@ Exit status: 0 nothing is reached, 1 something is, 2 usage, 10 no Matomo here.`,
 	return cmd
 }
 
-func writePaths(out *bytes.Buffer, format string, paths []reach.Path) error {
+// pathsIn finds how ways are written in a format.
+func pathsIn(format string) (func(io.Writer, []reach.Path) error, error) {
 	switch format {
 	case "text":
-		return reach.WriteText(out, paths)
+		return reach.WriteText, nil
 	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(struct {
-			Version int          `json:"version"`
-			Paths   []reach.Path `json:"paths"`
-		}{1, paths})
+		return writePathsAsJSON, nil
 	case "dot":
-		return reach.WriteDOT(out, paths)
+		return reach.WriteDOT, nil
 	case "svg":
-		return picture.Write(out, reach.Drawing(paths))
+		return func(w io.Writer, paths []reach.Path) error { return picture.Write(w, reach.Drawing(paths)) }, nil
 	}
-	return fmt.Errorf("show ways as %q: no such format\nhint: text, json, dot or svg", format)
+	return nil, fmt.Errorf("show ways as %q: no such format\nhint: text, json, dot or svg", format)
+}
+
+func writePathsAsJSON(w io.Writer, paths []reach.Path) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(struct {
+		Version int          `json:"version"`
+		Paths   []reach.Path `json:"paths"`
+	}{1, paths})
 }

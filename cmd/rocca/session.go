@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -168,12 +169,8 @@ func (s *session) input(ctx context.Context) (blueprint.Input, error) {
 	if in.Program, err = thisProgram(); err != nil {
 		return in, err
 	}
-	if in.Debian, err = strconv.Atoi(seen.OS.Version); err != nil || (in.Debian != 12 && in.Debian != 13) {
-		return in, fmt.Errorf("set up this server: it runs Debian %s\nhint: rocca runs on Debian 12 and 13", seen.OS.Version)
-	}
-	in.PHP = s.config.PHP
-	if in.PHP == "" {
-		in.PHP = seen.PHP.Branch
+	if in.Debian, in.PHP, err = platform(s.config, seen); err != nil {
+		return in, err
 	}
 	for schema := range seen.Database.Schemas {
 		in.ForeignSchemas = in.ForeignSchemas || schema != s.config.Database.Name
@@ -183,11 +180,22 @@ func (s *session) input(ctx context.Context) (blueprint.Input, error) {
 			return in, err
 		}
 	}
-	if in.Installed, err = s.installed(); err != nil {
+	runs, err := s.journal.Runs()
+	if err != nil {
 		return in, err
 	}
+	in.Installed = installed(runs)
 	in.Version, in.Release, err = s.chooseRelease(ctx)
 	return in, err
+}
+
+// platform is the Debian and the branch of PHP that a server is made of.
+func platform(c config.Config, seen facts.Server) (debian int, php string, err error) {
+	debian, err = strconv.Atoi(seen.OS.Version)
+	if err != nil || (debian != 12 && debian != 13) {
+		return 0, "", fmt.Errorf("set up this server: it runs Debian %s\nhint: rocca runs on Debian 12 and 13", seen.OS.Version)
+	}
+	return debian, cmp.Or(c.PHP, seen.PHP.Branch), nil
 }
 
 // thisProgram is rocca as it runs. The kernel's own link leads to it even when
@@ -206,11 +214,10 @@ func thisProgram() (blueprint.Program, error) {
 	return blueprint.Program{Path: self, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
-// installed tells whether any run of rocca still stands on this server. What
+// installed tells whether any of the runs still stands on this server. What
 // stays of one that was undone is its owner's data, or what others use.
-func (s *session) installed() (bool, error) {
-	runs, err := s.journal.Runs()
-	return slices.ContainsFunc(runs, func(r change.RunInfo) bool { return r.Standing() && r.Result != change.PartUndone }), err
+func installed(runs []change.RunInfo) bool {
+	return slices.ContainsFunc(runs, func(r change.RunInfo) bool { return r.Standing() && r.Result != change.PartUndone })
 }
 
 // preflight tells what speaks against changing this server.

@@ -102,11 +102,7 @@ func measure(server facts.Server) surface {
 		}
 	}
 	for _, l := range server.Listeners {
-		protocol := l.Protocol
-		if protocol == "" {
-			protocol = "tcp"
-		}
-		s.Listeners = append(s.Listeners, strings.TrimSpace(fmt.Sprintf("%s/%d on %s %s", protocol, l.Port, l.Address, l.Program)))
+		s.Listeners = append(s.Listeners, strings.TrimSpace(fmt.Sprintf("%s on %s %s", l.Door(), l.Address, l.Program)))
 	}
 	s.Writable = writableDirectories(server)
 	return s

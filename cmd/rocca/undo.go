@@ -179,11 +179,10 @@ func (s *session) chooseRuns(args []string) ([]change.RunInfo, error) {
 }
 
 func agreeToUndo(cmd *cobra.Command) error {
-	in, found := terminal(cmd)
-	if !found {
+	if !hasTerminal(cmd) {
 		return errors.New("ask before taking back: there is no terminal to ask on\nhint: rocca undo --yes")
 	}
-	return ask(cmd, in, "Take this back?")
+	return ask(cmd, "Take this back?")
 }
 
 func newRunsCommand() *cobra.Command {

@@ -98,7 +98,7 @@ func (u *up) run(ctx context.Context) error {
 	}
 	if !u.yes && len(planned) > 0 {
 		end()
-		if err := u.agree(planned); err != nil {
+		if err := agree(u.cmd, planned, "rocca plan shows what would change; rocca up --yes does it"); err != nil {
 			return err
 		}
 		end = u.openProgress()
@@ -144,18 +144,23 @@ func (u *up) unfinished() (*change.RunInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(runs) == 0 {
-		return nil, nil
-	}
 	for _, info := range runs {
 		if info.Result == change.Broken && info.Standing() {
 			return nil, fmt.Errorf("set up this server: run %d failed and could not be taken back whole\nhint: rocca undo %d", info.ID, info.ID)
 		}
 	}
-	if last := runs[len(runs)-1]; last.Result == change.Interrupted && last.Standing() {
-		return &last, nil
+	return interrupted(runs), nil
+}
+
+// interrupted is the last run when it was killed and not taken back, else nil.
+func interrupted(runs []change.RunInfo) *change.RunInfo {
+	if len(runs) == 0 {
+		return nil
 	}
-	return nil, nil
+	if last := runs[len(runs)-1]; last.Result == change.Interrupted && last.Standing() {
+		return &last
+	}
+	return nil
 }
 
 func (u *up) begin(ctx context.Context, verb string, unfinished *change.RunInfo) (*change.Run, error) {
@@ -174,16 +179,6 @@ func (u *up) begin(ctx context.Context, verb string, unfinished *change.RunInfo)
 func (u *up) openProgress() (end func()) {
 	u.tell, end = progress.Open(u.cmd.OutOrStdout(), u.flags.json)
 	return end
-}
-
-// agree shows the plan and asks.
-func (u *up) agree(planned []change.Planned) error {
-	in, found := terminal(u.cmd)
-	if !found {
-		return errors.New("ask before changing this server: there is no terminal to ask on\nhint: rocca plan shows what would change; rocca up --yes does it")
-	}
-	printPlan(u.cmd.OutOrStdout(), planned, false)
-	return ask(u.cmd, in, "Change this server?")
 }
 
 // rollBack takes a failed run back. An interrupt must not stop it half-way.

@@ -22,8 +22,29 @@ import (
 	"rocca/internal/secret"
 )
 
-// databaseServer says how to reach the database server as its administrator.
-func databaseServer(d config.Database) (mariadb.Server, error) {
+// givenSecrets reads the file that the configuration names for them.
+func givenSecrets(path string) (blueprint.Secrets, error) {
+	if path == "" {
+		return blueprint.Secrets{}, nil
+	}
+	text, err := readTrusted(path, 0o077)
+	if err != nil {
+		return blueprint.Secrets{}, fmt.Errorf("read secrets: %w", err)
+	}
+	given, err := blueprint.DecodeSecrets(text)
+	if err != nil {
+		return blueprint.Secrets{}, fmt.Errorf("read secrets %s: %w", path, err)
+	}
+	return given, nil
+}
+
+// givenAccounts tells whether the accounts on the database server were made by
+// others.
+func givenAccounts(d config.Database) bool { return d.Remote() && d.Credentials == "" }
+
+// databaseServer says how to reach the database server: as its administrator,
+// or, when nobody else is known, as the given account for migrations.
+func databaseServer(d config.Database, passwords map[string]secret.Secret) (mariadb.Server, error) {
 	if !d.Remote() {
 		return mariadb.Server{}, nil
 	}
@@ -34,6 +55,9 @@ func databaseServer(d config.Database) (mariadb.Server, error) {
 	ca, err := mariadb.Certificates(text)
 	if err != nil {
 		return mariadb.Server{}, fmt.Errorf("read database.ca %s: %w\nhint: it must be the PEM file of the authority that issued the database server's certificate", d.CA, err)
+	}
+	if givenAccounts(d) {
+		return mariadb.Server{Host: d.Host, Port: d.Port, CA: ca, User: blueprint.AdminUser, Password: passwords[blueprint.AdminUser]}, nil
 	}
 	if text, err = readTrusted(d.Credentials, 0o077); err != nil {
 		return mariadb.Server{}, fmt.Errorf("read database.credentials: %w", err)
@@ -78,6 +102,11 @@ func readTrusted(path string, forbidden fs.FileMode) ([]byte, error) {
 // remoteDatabase finds out what the blueprint must know of a remote server.
 // One that cannot be used is an error before anything is changed.
 func (s *session) remoteDatabase(ctx context.Context, in *blueprint.Input, seen facts.Database) error {
+	if s.server.Given {
+		if err := s.tryAccounts(ctx); err != nil {
+			return err
+		}
+	}
 	if !seen.Reached {
 		return fmt.Errorf("reach the database server: %s", seen.Problem)
 	}
@@ -95,12 +124,41 @@ func (s *session) remoteDatabase(ctx context.Context, in *blueprint.Input, seen 
 		Networks: blueprint.DatabaseNetworks(host, addresses, nameServers),
 	}
 	in.Passwords = blueprint.NewPasswords()
+	maps.Copy(in.Passwords, s.server.Passwords)
+	s.server.Passwords = in.Passwords
+	return nil
+}
+
+// knownPasswords are those of the accounts on a remote server: what was given,
+// else what rocca made before.
+func knownPasswords(d config.Database, given blueprint.Secrets) (map[string]secret.Secret, error) {
+	if !d.Remote() {
+		return nil, nil
+	}
 	stored, err := os.ReadFile(blueprint.PasswordFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read the passwords of the database accounts: %w", err)
+		return nil, fmt.Errorf("read the passwords of the database accounts: %w", err)
 	}
-	maps.Copy(in.Passwords, blueprint.DecodePasswords(stored))
-	s.server.Passwords = in.Passwords
+	known := blueprint.DecodePasswords(stored)
+	maps.Copy(known, given.Accounts)
+	return known, nil
+}
+
+// tryAccounts tries the given accounts: without one of them nothing can be done.
+func (s *session) tryAccounts(ctx context.Context) error {
+	for _, user := range blueprint.RemoteUsers() {
+		password, known := s.server.Passwords[user]
+		if !known {
+			return fmt.Errorf("log in to the database server as %s: no password was given\nhint: accounts: in %s has them; or name an administrator who makes the accounts (database: credentials:)", user, s.config.Secrets)
+		}
+		accepted, err := s.server.Database.Server.Accepts(ctx, user, password)
+		if err != nil {
+			return err
+		}
+		if !accepted {
+			return fmt.Errorf("log in to the database server as %s: %w\nhint: is it made, and for this machine? rocca makes it when database.credentials names an administrator", user, blueprint.ErrNoAccount)
+		}
+	}
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"rocca/internal/collect/files"
 	"rocca/internal/config"
 	"rocca/internal/facts"
+	"rocca/internal/mariadb"
 )
 
 // lookFlags are the flags of the verbs that only look.
@@ -101,7 +102,7 @@ func (f *lookFlags) observe(cmd *cobra.Command) (facts.Server, error) {
 func declared(c config.Config) facts.Declared {
 	d := facts.Declared{
 		Names: c.Domain, Ports: c.Ports, Outbound: c.Outbound, TrackedSites: c.TrackedPages,
-		RawDays: c.Privacy.RawDays, ReportMonths: c.Privacy.ReportMonths, Consent: c.Privacy.Consent, Records: map[string]facts.Record{},
+		Roles: c.Roles, RawDays: c.Privacy.RawDays, ReportMonths: c.Privacy.ReportMonths, Consent: c.Privacy.Consent, Records: map[string]facts.Record{},
 	}
 	if c.File() == "" {
 		// Nothing was decided: what the defaults say of a server of rocca's is
@@ -110,6 +111,12 @@ func declared(c config.Config) facts.Declared {
 	}
 	for _, network := range c.AdminNetworks {
 		d.AdminNetworks = append(d.AdminNetworks, network.String())
+	}
+	for _, network := range c.Proxies {
+		d.Proxies = append(d.Proxies, network.String())
+	}
+	if c.Database.Network.IsValid() {
+		d.Machines = mariadb.Network(c.Database.Network)
 	}
 	for _, network := range c.SSHNetworks {
 		d.SSHNetworks = append(d.SSHNetworks, network.String())

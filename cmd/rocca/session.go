@@ -57,6 +57,7 @@ func (f *serverFlags) add(cmd *cobra.Command) {
 type session struct {
 	flags    serverFlags
 	config   config.Config
+	secrets  blueprint.Secrets
 	server   collect.Server
 	journal  *change.Journal
 	lock     *os.File
@@ -89,17 +90,31 @@ func openSession(cmd *cobra.Command, flags serverFlags) (*session, error) {
 	if s.lock, err = takeLock(); err != nil {
 		return nil, err
 	}
-	access, err := databaseServer(s.config.Database)
-	if err != nil {
-		return nil, errors.Join(err, s.lock.Close())
-	}
-	if s.server.Database, err = mariadb.Open(access); err != nil {
+	if err := s.openDatabase(); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	if s.journal, err = change.Open(change.DefaultDir); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	return s, nil
+}
+
+// openDatabase prepares to ask the database server.
+func (s *session) openDatabase() error {
+	var err error
+	if s.secrets, err = givenSecrets(s.config.Secrets); err != nil {
+		return err
+	}
+	if s.server.Passwords, err = knownPasswords(s.config.Database, s.secrets); err != nil {
+		return err
+	}
+	s.server.Given = givenAccounts(s.config.Database)
+	access, err := databaseServer(s.config.Database, s.server.Passwords)
+	if err != nil {
+		return err
+	}
+	s.server.Database, err = mariadb.Open(access)
+	return err
 }
 
 // Close frees what the session holds.
@@ -155,7 +170,7 @@ func takeLock() (*os.File, error) {
 
 // input gathers what the blueprint is derived from.
 func (s *session) input(ctx context.Context) (blueprint.Input, error) {
-	in := blueprint.Input{Config: s.config}
+	in := blueprint.Input{Config: s.config, Secrets: s.secrets}
 	seen, err := s.server.Observe(ctx, facts.Query{Schemas: true, Listeners: true, Packages: []string{"openssh-server"}})
 	if err != nil {
 		return in, err

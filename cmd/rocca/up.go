@@ -42,18 +42,23 @@ work.`,
 			if err != nil {
 				return err
 			}
-			s, err := openSession(cmd, flags)
-			if err != nil {
-				return err
-			}
-			u := up{session: s, cmd: cmd, yes: yes, credentials: credentials, started: time.Now()}
-			return errors.Join(u.run(cmd.Context()), s.Close())
+			return bringUp(cmd, flags, yes, credentials)
 		},
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.Flags().StringVar(&credentials, "credentials-file", "", "write the first login there (0600) instead of showing it")
 	return cmd
+}
+
+// bringUp makes this machine the server that the flags name a configuration of.
+func bringUp(cmd *cobra.Command, flags serverFlags, yes bool, credentials string) error {
+	s, err := openSession(cmd, flags)
+	if err != nil {
+		return err
+	}
+	u := up{session: s, cmd: cmd, yes: yes, credentials: credentials, started: time.Now()}
+	return errors.Join(u.run(cmd.Context()), s.Close())
 }
 
 type up struct {
@@ -251,7 +256,7 @@ func (u *up) card(end func(), layout blueprint.Layout, login *blueprint.FirstLog
 		} else {
 			rows = append(rows, [2]string{"Changes", fmt.Sprintf("%s in %.1f s, run %d", count(changes, "step"), result.Seconds, result.Run)})
 		}
-		if u.config.TLS.Certificate == "" {
+		if u.config.TLS.Certificate == "" && len(u.config.Proxies) == 0 {
 			rows = append(rows, [2]string{"Next", "name a real certificate (tls: in " + u.flags.config + "): this one is self-signed"})
 		}
 		if changes > 0 {

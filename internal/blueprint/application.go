@@ -34,13 +34,16 @@ func (b *blueprint) application() []change.Step {
 		b.account(TrackerUser, b.trackerGrants()),
 	}
 	steps = append(steps, b.trackerOptions()...)
-	return append(steps,
+	steps = append(steps,
 		configFile{b, b.Layout.State, UIUser},
 		configFile{b, b.Layout.Tracker, TrackerUser},
 		step.File{Path: path.Join(b.Layout.State, "config/config.php"), Content: b.overrides(), Attr: change.Attr{Owner: "root", Group: UIUser, Mode: 0o640}},
 		step.File{Path: path.Join(b.Layout.Tracker, "config/config.php"), Content: b.overrides(), Attr: change.Attr{Owner: "root", Group: TrackerUser, Mode: 0o640}},
-		newPassword{b},
 	)
+	if b.Secrets.Superuser.IsZero() {
+		steps = append(steps, newPassword{b})
+	}
+	return steps
 }
 
 // overrides lets Matomo find the location database outside of the release.
@@ -66,19 +69,31 @@ func (b *blueprint) configs() []string {
 }
 
 func (i install) Plan(s facts.Server) (change.Proposal, error) {
-	tables := s.Database.Schemas[i.Config.Database.Name]
-	salted := slices.ContainsFunc(i.configs(), func(path string) bool { return saltOf(s.Paths[path]) != "" })
+	d := i.Config.Database
+	tables := s.Database.Schemas[d.Name]
+	others := slices.IndexFunc(tables, func(table string) bool { return !strings.HasPrefix(table, d.Prefix) })
+	ours := slices.ContainsFunc(i.configs(), func(path string) bool { return saltOf(s.Paths[path]) != "" })
+	given := !i.Secrets.Salt.IsZero()
 	switch {
-	case len(tables) > 0 && !salted:
-		return change.Proposal{}, fmt.Errorf("the schema %s holds tables that rocca did not make (%s, ...)\nhint: choose another one (database: name: in the configuration)", i.Config.Database.Name, tables[0])
+	case !ours && others >= 0:
+		return change.Proposal{}, fmt.Errorf("the schema %s holds tables that rocca did not make (%s, ...)\nhint: choose another one (database: name: in the configuration)", d.Name, tables[others])
+	case !ours && len(tables) > 0 && !given:
+		return change.Proposal{}, fmt.Errorf("the schema %s holds a Matomo that was not installed from this machine (%s, ...)\nhint: to run that Matomo here too, name a file with its salt, which is in [General] of its config.ini.php (secrets: in the configuration); else choose another schema (database: name:)", d.Name, tables[0])
 	case !s.Database.Reached && hasPlugins(s.Paths[configPath(i.Layout.State)]) && hasPlugins(s.Paths[configPath(i.Layout.Tracker)]):
 		return change.Proposal{}, nil // installed, as far as can be seen without the database server
-	case !slices.Contains(tables, i.Config.Database.Prefix+"user"):
+	case !i.hasUsers(s):
 		return change.Proposal{Sentence: "make its tables, first login and site, with no web server"}, nil
+	case !ours:
+		return change.Proposal{Sentence: "take up the Matomo that the database holds"}, nil
 	case !hasPlugins(s.Paths[configPath(i.Layout.State)]) || !hasPlugins(s.Paths[configPath(i.Layout.Tracker)]):
 		return change.Proposal{Sentence: "finish the installation: its configuration is missing"}, nil
 	}
 	return change.Proposal{}, nil
+}
+
+// hasUsers tells whether the database holds a Matomo.
+func (i install) hasUsers(s facts.Server) bool {
+	return slices.Contains(s.Database.Schemas[i.Config.Database.Name], i.Config.Database.Prefix+"user")
 }
 
 // hasPlugins tells whether a configuration is one of a finished installation.
@@ -97,10 +112,16 @@ func (i install) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 	if err := w.WriteFileOf(change.Cache, configPath(i.Layout.Admin), content, adminFile); err != nil {
 		return err
 	}
-	if err := w.WriteFile(i.Layout.FirstLog, []byte(i.Config.Superuser.Login+"\n"), change.Root(0o600)); err != nil {
-		return err
+	password := i.Secrets.Superuser
+	if password.IsZero() {
+		password = secret.Random(passwordLength)
 	}
-	password := secret.Random(passwordLength)
+	// The logins of a Matomo that is taken up keep their passwords.
+	if i.Secrets.Superuser.IsZero() && (i.Secrets.Salt.IsZero() || !i.hasUsers(s)) {
+		if err := w.WriteFile(i.Layout.FirstLog, []byte(i.Config.Superuser.Login+"\n"), change.Root(0o600)); err != nil {
+			return err
+		}
+	}
 	var answer headless.Answer
 	err = w.Action("run Matomo's installation", func() error {
 		answer, err = i.headless(ctx, headless.Request{
@@ -116,7 +137,7 @@ func (i install) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 	if !answer.Installed() {
 		return fmt.Errorf("install Matomo: it ended without %s", strings.Join(answer.Missing, ", "))
 	}
-	if answer.Changed(headless.StepSuperuser) {
+	if answer.Changed(headless.StepSuperuser) && i.Secrets.Superuser.IsZero() {
 		i.login.Password = password
 	}
 	for _, pool := range []configFile{{i.blueprint, i.Layout.State, UIUser}, {i.blueprint, i.Layout.Tracker, TrackerUser}} {
@@ -153,9 +174,12 @@ func (b *blueprint) adminConfig(salt string) ([]byte, error) {
 	return f.Encode()
 }
 
-// findSalt takes the salt of an earlier, unfinished installation, or makes one:
-// tokens are stored as hashes with it.
+// findSalt takes the salt that was given, or that of an earlier, unfinished
+// installation, or makes one: tokens are stored as hashes with it.
 func (b *blueprint) findSalt(s facts.Server) string {
+	if !b.Secrets.Salt.IsZero() {
+		return b.Secrets.Salt.Reveal()
+	}
 	for _, path := range b.configs() {
 		if salt := saltOf(s.Paths[path]); salt != "" {
 			return salt
@@ -344,6 +368,12 @@ func (b *blueprint) managed(f *ini.File, user string) {
 	} else {
 		// The socket tells the server which Unix user asks: there is no password.
 		set("database", "host", "localhost", "unix_socket", mariadb.Socket, "password", "")
+	}
+	if d.Network.IsValid() {
+		set("General", "multi_server_environment", "1")
+	}
+	if !b.Secrets.Salt.IsZero() {
+		set("General", "salt", b.Secrets.Salt.Reveal())
 	}
 	f.SetList("General", "trusted_hosts", b.trustedHosts())
 	set("General",

@@ -2,7 +2,8 @@
 // of steps. It changes nothing itself: package change carries the steps out.
 //
 // The order is part of the design: the front, which is what the outside can
-// reach, comes last, when Matomo is installed and its installer is closed.
+// reach, comes last, when Matomo is installed and its installer is closed. After
+// it only that is stopped which it no longer leads to.
 package blueprint
 
 import (
@@ -35,6 +36,10 @@ type Input struct {
 	// accounts have none.
 	Passwords map[string]secret.Secret
 
+	// Secrets are those that were given. The passwords of their accounts are
+	// among Passwords.
+	Secrets Secrets
+
 	// Remote is what was found out about a database server on another machine.
 	Remote Remote
 
@@ -56,7 +61,7 @@ type Input struct {
 // FirstLogin is the first account of Matomo, once it was made.
 type FirstLogin struct {
 	Login    string
-	Password secret.Secret // zero when no account was made, or its password was shown before
+	Password secret.Secret // zero when no account was made, or its password is known
 }
 
 type blueprint struct {
@@ -89,6 +94,7 @@ func Steps(in Input) ([]change.Step, *FirstLogin, error) {
 		b.platform(),
 		b.firewall(),
 		frontSteps,
+		b.idle(),
 	} {
 		steps = append(steps, part...)
 	}

@@ -246,6 +246,54 @@ func TestInstallPlan(t *testing.T) {
 	}
 }
 
+// TestInstallPlanWithAGivenSalt: a Matomo of other machines is taken up, tables
+// of others are not.
+func TestInstallPlanWithAGivenSalt(t *testing.T) {
+	b := testBlueprint(t, "tracker")
+	without := testBlueprint(t, "tracker")
+	without.Secrets = Secrets{}
+	finished := facts.Path{Type: facts.File, Content: firstConfig(t, configFile{b, b.Layout.State, UIUser})}
+	here := map[string]facts.Path{configPath(b.Layout.State): finished, configPath(b.Layout.Tracker): finished}
+	for _, c := range []struct {
+		name   string
+		of     *blueprint
+		tables []string
+		paths  map[string]facts.Path
+		want   string // in the sentence or the error
+	}{
+		{"an empty schema", b, nil, nil, "make its tables"},
+		{"another machine is at it", b, []string{"matomo_site"}, nil, "make its tables"},
+		{"a Matomo", b, []string{"matomo_site", "matomo_user"}, nil, "take up the Matomo that the database holds"},
+		{"a Matomo, and no salt", without, []string{"matomo_site", "matomo_user"}, nil, "was not installed from this machine (matomo_site, ...)\nhint: to run that Matomo here too, name a file with its salt"},
+		{"a Matomo and tables of others", b, []string{"matomo_user", "wp_users"}, nil, "holds tables that rocca did not make (wp_users, ...)"},
+		{"taken up", b, []string{"matomo_site", "matomo_user"}, here, ""},
+	} {
+		p, err := install{c.of}.Plan(facts.Server{Database: facts.Database{Reached: true, Schemas: map[string][]string{"matomo": c.tables}}, Paths: c.paths})
+		got := p.Sentence
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// TestGivenSalt: it is that of every configuration, whatever was there.
+func TestGivenSalt(t *testing.T) {
+	b := testBlueprint(t, "tracker")
+	given := b.Secrets.Salt.Reveal()
+	other := facts.Path{Type: facts.File, Content: []byte("[General]\nsalt = \"00000000000000000000000000000000\"\n")}
+	if got := b.findSalt(facts.Server{Paths: map[string]facts.Path{configPath(b.Layout.State): other}}); got != given {
+		t.Errorf("the installation takes the salt %s", got)
+	}
+	pool := configFile{b, b.Layout.State, UIUser}
+	proposal, err := pool.Plan(facts.Server{Paths: map[string]facts.Path{configPath(b.Layout.State): other}})
+	if err != nil || !proposal.Needed() || strings.Contains(proposal.Diff, given) {
+		t.Errorf("another salt in the configuration: %v %v, want it changed and not shown", proposal, err)
+	}
+}
+
 func TestCodeDrift(t *testing.T) {
 	b := testBlueprint(t, "nginx-12")
 	record := Record{Version: "5.3.0", Files: map[string]RecordFile{

@@ -94,7 +94,7 @@ func (b *blueprint) passwordFile() change.Step {
 // NewPasswords makes the passwords of the accounts on a remote server.
 func NewPasswords() map[string]secret.Secret {
 	made := map[string]secret.Secret{}
-	for _, user := range []string{UIUser, TrackerUser, AdminUser} {
+	for _, user := range RemoteUsers() {
 		made[user] = secret.Random(32)
 	}
 	return made
@@ -141,15 +141,31 @@ max_allowed_packet = 64M
 }
 
 // account is that of a Unix user of the same name, or one with a password on
-// a remote server, of use from this machine only.
-func (b *blueprint) account(user string, grants []string) step.Account {
-	if !b.Config.Database.Remote() {
+// a remote server, of use from this machine only, or from all of Matomo's.
+func (b *blueprint) account(user string, grants []string) change.Step {
+	d := b.Config.Database
+	switch {
+	case !d.Remote():
 		return step.Account{Account: user + "@localhost", Grants: grants, Adopt: b.Installed}
+	case d.Credentials == "":
+		return step.GivenAccount{Account: user + "@" + b.clients(), Grants: grants}
 	}
-	return step.Account{
-		Account: user + "@" + b.Remote.Client, Grants: grants,
+	account := step.Account{
+		Account: user + "@" + b.clients(), Grants: grants,
 		Remote: true, Password: b.Passwords[user], PasswordFile: PasswordFile,
 	}
+	if d.Network.IsValid() {
+		account.Serves = &change.Tables{Schema: d.Name, Prefix: d.Prefix}
+	}
+	return account
+}
+
+// clients is from where a remote server lets the accounts in.
+func (b *blueprint) clients() string {
+	if network := b.Config.Database.Network; network.IsValid() {
+		return mariadb.Network(network)
+	}
+	return b.Remote.Client
 }
 
 // adminGrants are what installation and migrations need. They are spelled out:

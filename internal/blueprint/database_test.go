@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"rocca/internal/change/step"
 )
 
 func TestDatabaseNetworks(t *testing.T) {
@@ -83,14 +85,28 @@ func TestMatomoIsToldTheKindOfServer(t *testing.T) {
 	}
 }
 
-// TestRemoteAccountsAreOfThisMachineOnly: a stolen password is of no use elsewhere.
-func TestRemoteAccountsAreOfThisMachineOnly(t *testing.T) {
-	b := testBlueprint(t, "remote")
-	b.Remote.Client = "192.0.2.10"
-	for _, user := range []string{UIUser, TrackerUser, AdminUser} {
-		a := b.account(user, nil)
-		if a.Account != user+"@192.0.2.10" || !a.Remote || a.Password.IsZero() || a.PasswordFile != PasswordFile {
-			t.Errorf("%+v", a)
+// TestRemoteAccountsAreOfMatomosMachinesOnly: a stolen password is of no use elsewhere.
+func TestRemoteAccountsAreOfMatomosMachinesOnly(t *testing.T) {
+	for network, want := range map[string]string{
+		"": "192.0.2.10", "10.20.0.0/16": "10.20.0.0/255.255.0.0", "10.20.16.0/20": "10.20.16.0/255.255.240.0", "10.20.0.9/32": "10.20.0.9/255.255.255.255",
+	} {
+		b := testBlueprint(t, "remote")
+		b.Remote.Client = "192.0.2.10"
+		if network != "" {
+			b.Config.Database.Network = netip.MustParsePrefix(network)
+		}
+		for _, user := range RemoteUsers() {
+			a, made := b.account(user, nil).(step.Account)
+			if !made || a.Account != user+"@"+want || !a.Remote || a.Password.IsZero() || a.PasswordFile != PasswordFile {
+				t.Errorf("network %q: %+v, want %s", network, a, want)
+			}
+			if stays := a.Serves != nil; stays != (network != "") {
+				t.Errorf("network %q: undo leaves accounts that others use: %v", network, stays)
+			}
+		}
+		b.Config.Database.Credentials = ""
+		if _, given := b.account(UIUser, nil).(step.GivenAccount); !given {
+			t.Errorf("network %q: without credentials the account is not taken as given", network)
 		}
 	}
 }

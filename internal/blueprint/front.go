@@ -76,7 +76,7 @@ func (b *blueprint) apache(steps []change.Step) ([]change.Step, error) {
 		return nil, err
 	}
 	steps, inputs := b.frontFiles(steps, files)
-	for _, name := range front.ApacheModules(front.Platform{Debian: b.Debian}) {
+	for _, name := range front.ApacheModules(front.Platform{Debian: b.Debian}, len(b.Config.Proxies) > 0) {
 		for _, kind := range []string{".load", ".conf"} {
 			steps = append(steps, apacheLink{path.Join("/etc/apache2/mods-enabled", name+kind), "../mods-available/" + name + kind})
 		}
@@ -242,12 +242,21 @@ func frontUnit(c config.Config) string {
 
 // Units lists the units of a server, for status.
 func Units(c config.Config) []string {
-	units := []string{frontUnit(c), "rocca-php@ui.socket", "rocca-php@ui.service", "rocca-php@tracker.socket", "rocca-php@tracker.service"}
+	units := []string{frontUnit(c)}
+	pools := slices.DeleteFunc([]string{config.RoleUI, config.RoleTracker}, func(pool string) bool { return !c.Does(pool) })
 	for _, app := range c.Apps {
-		units = append(units, "rocca-php@"+app.Name+".socket", "rocca-php@"+app.Name+".service")
+		pools = append(pools, app.Name)
+	}
+	for _, pool := range pools {
+		units = append(units, "rocca-php@"+pool+".socket", "rocca-php@"+pool+".service")
 	}
 	if !c.Database.Remote() {
 		units = append(units, "mariadb.service")
 	}
-	return slices.Concat(units, []string{"rocca-archive.timer", "rocca-tasks.timer"})
+	if c.Does(config.RoleWorker) {
+		for _, j := range jobs {
+			units = append(units, j.Unit+".timer")
+		}
+	}
+	return units
 }

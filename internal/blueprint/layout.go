@@ -118,13 +118,18 @@ func (b *blueprint) site() front.Site {
 	site := front.Site{
 		ServerNames:      b.Config.Domain,
 		Docroot:          l.Link,
-		UISocket:         Socket("ui"),
-		TrackerSocket:    Socket("tracker"),
 		Certificate:      b.certificate(),
 		Key:              b.key(),
 		AdminNetworks:    b.Config.AdminNetworks,
+		Proxies:          b.Config.Proxies,
 		UserDir:          path.Join(l.State, "user"),
 		PrecompressedDir: l.Scripts,
+	}
+	if b.Config.Does(config.RoleUI) {
+		site.UISocket = Socket(config.RoleUI)
+	}
+	if b.Config.Does(config.RoleTracker) {
+		site.TrackerSocket = Socket(config.RoleTracker)
 	}
 	for _, app := range b.Config.Apps {
 		site.Apps = append(site.Apps, front.App{Name: app.Name, Domain: app.Domain, Docroot: app.Docroot, Socket: Socket(app.Name)})

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"text/template"
 
 	"rocca/internal/change"
 	"rocca/internal/change/step"
+	"rocca/internal/config"
 )
 
 //go:embed php/service.tmpl
@@ -74,9 +76,9 @@ var unusedByTracker = []string{"mail", "mb_send_mail", "curl_exec", "curl_multi_
 func (b *blueprint) roles() []role {
 	l := b.Layout
 	remote := b.Config.Database.Remote()
-	roles := []role{
+	pools := []role{
 		{
-			Name: "ui", User: UIUser, Data: l.State, Network: true, Uploads: true, Children: 8,
+			Name: config.RoleUI, User: UIUser, Data: l.State, Network: true, Uploads: true, Children: 8,
 			Writable: []string{path.Join(l.State, "tmp"), path.Join(l.State, "user")},
 			Hidden:   []string{l.Tracker, l.Admin, l.Cron}, Tmp: path.Join(l.State, "tmp"), Lean: true,
 			Disabled: startsPrograms,
@@ -85,12 +87,14 @@ func (b *blueprint) roles() []role {
 			// No network at all (the database is a socket in the file system),
 			// and the compiler of regular expressions stays on: without it
 			// recording is 13 to 31 % slower.
-			Name: "tracker", User: TrackerUser, Data: l.Tracker, Network: remote, Reach: b.Remote.Networks, JIT: true, Children: 8,
+			Name: config.RoleTracker, User: TrackerUser, Data: l.Tracker, Network: remote, Reach: b.Remote.Networks, JIT: true, Children: 8,
 			Writable: []string{path.Join(l.Tracker, "tmp")},
 			Hidden:   []string{l.State, l.Admin, l.Cron}, Tmp: path.Join(l.Tracker, "tmp"), Lean: true,
 			Disabled: append(append([]string{}, startsPrograms...), unusedByTracker...),
 		},
 	}
+	roles := slices.DeleteFunc(pools, func(r role) bool { return !b.Config.Does(r.Name) })
+	matomo := len(roles)
 	for _, app := range b.Config.Apps {
 		r := role{
 			Name: app.Name, User: app.Name, Network: true, Uploads: true, JIT: true, Children: 5,
@@ -98,7 +102,7 @@ func (b *blueprint) roles() []role {
 			// Its own socket is handed over: it needs none of the directory.
 			Hidden: []string{l.State, l.Tracker, l.Admin, l.Cron, l.Base, socketDir, "/var/lib/mysql"}, Disabled: startsPrograms,
 		}
-		for i := range roles[:2] {
+		for i := range roles[:matomo] {
 			roles[i].Hidden = append(roles[i].Hidden, app.Docroot)
 		}
 		for _, other := range b.Config.Apps {
@@ -151,12 +155,15 @@ func (b *blueprint) php() []change.Step {
 	return steps
 }
 
+// poolFiles are the files of one pool.
+func poolFiles(name string) (dropDir, drop, ini, conf string) {
+	dropDir = path.Join(unitDir, "rocca-php@"+name+".service.d")
+	return dropDir, path.Join(dropDir, "role.conf"), path.Join(etc, "php", name+".ini"), path.Join(etc, "php", name+".conf")
+}
+
 func (b *blueprint) pool(r role, service, socket string) []change.Step {
 	unit := "rocca-php@" + r.Name
-	dropDir := path.Join(unitDir, unit+".service.d")
-	drop := path.Join(dropDir, "role.conf")
-	ini := path.Join(etc, "php", r.Name+".ini")
-	conf := path.Join(etc, "php", r.Name+".conf")
+	dropDir, drop, ini, conf := poolFiles(r.Name)
 	bootstrap := path.Join(b.Layout.Code, "bootstrap.php")
 	loaded := path.Join(etc, "php/extensions/extensions.ini")
 	return []change.Step{

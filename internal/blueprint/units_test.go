@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"rocca/internal/change/step"
+	"rocca/internal/config"
 )
 
 // unitRoot is a root directory with the rendered units of a server in it, and
@@ -62,7 +63,10 @@ func unitRoot(t *testing.T, in Input) string {
 // ownUnits are those that rocca renders.
 func ownUnits(in Input) []string {
 	units := slices.DeleteFunc(Units(in.Config), func(name string) bool { return !strings.HasPrefix(name, "rocca-") })
-	return append(units, "rocca-archive.service", "rocca-tasks.service")
+	if in.Config.Does(config.RoleWorker) {
+		units = append(units, "rocca-archive.service", "rocca-tasks.service")
+	}
+	return units
 }
 
 // TestUnitsAreValid asks systemd itself: an option that it does not know would
@@ -82,8 +86,12 @@ func TestUnitsAreValid(t *testing.T) {
 				t.Errorf("systemd-analyze verify:\n%s", out)
 			}
 			// The question itself must be able to fail.
-			role := root + path.Join(unitDir, "rocca-php@tracker.service.d/role.conf")
-			if err := os.WriteFile(role, []byte("[Service]\nNoSuchOption=yes\n"), 0o644); err != nil {
+			unit := ownUnits(in)[0]
+			drop := root + path.Join(unitDir, unit+".d/wrong.conf")
+			if err := os.MkdirAll(path.Dir(drop), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(drop, []byte("[Unit]\nNoSuchOption=yes\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			if out := verify(); !bytes.Contains(out, []byte("NoSuchOption")) {

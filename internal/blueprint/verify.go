@@ -17,20 +17,27 @@ func Verify(ctx context.Context, c config.Config, address string) error {
 		return err
 	}
 	main := c.Domain[0]
+	// What another machine does must not be here.
+	served := func(role string, good func(front.Answer) bool) func(front.Answer) bool {
+		if !c.Does(role) {
+			return func(a front.Answer) bool { return a.Status == 404 }
+		}
+		return good
+	}
 	var problems []error
 	for _, look := range []struct {
 		front.Request
 		what string
 		good func(front.Answer) bool
 	}{
-		{front.Request{Host: main, Path: "/index.php"}, "the login page", func(a front.Answer) bool {
+		{front.Request{Host: main, Path: "/index.php"}, "the login page", served(config.RoleUI, func(a front.Answer) bool {
 			return a.Status == 200 || len(c.AdminNetworks) > 0 && a.Status == 403
-		}},
+		})},
 		// A site that does not exist: the tracker has to ask the database.
-		{front.Request{Host: main, Path: "/matomo.php", Body: `{"requests":["?idsite=999999999&rec=1"]}`}, "the tracker", func(a front.Answer) bool {
+		{front.Request{Host: main, Path: "/matomo.php", Body: `{"requests":["?idsite=999999999&rec=1"]}`}, "the tracker", served(config.RoleTracker, func(a front.Answer) bool {
 			return a.Status == 200 && strings.Contains(a.Body, `"status":"success"`)
-		}},
-		{front.Request{Host: main, Path: "/matomo.js"}, "the tracker's script", func(a front.Answer) bool { return a.Status == 200 }},
+		})},
+		{front.Request{Host: main, Path: "/matomo.js"}, "the tracker's script", served(config.RoleTracker, func(a front.Answer) bool { return a.Status == 200 })},
 		{front.Request{Host: main, Path: "/config/config.ini.php"}, "config.ini.php, which must be refused", refused},
 		{front.Request{Host: main, Path: "/bootstrap.php"}, "bootstrap.php, which must be refused", refused},
 		{front.Request{Host: "unknown.invalid", Path: "/index.php"}, "an unknown name, which must be refused", refused},

@@ -16,6 +16,7 @@ import (
 type Server struct {
 	Database  mariadb.Conn
 	Passwords map[string]secret.Secret // that accounts on a remote database server should have, by user
+	Given     bool                     // these accounts were made by others, and Database is one of them
 }
 
 // Observe implements change.Observer.
@@ -24,6 +25,6 @@ func (s Server) Observe(ctx context.Context, q facts.Query) (facts.Server, error
 	if err != nil || (len(q.Accounts) == 0 && !q.Schemas) {
 		return seen, err
 	}
-	seen.Database, err = db.Observe(ctx, s.Database, q.Accounts, s.Passwords)
+	seen.Database, err = db.Observe(ctx, s.Database, db.Accounts{Names: q.Accounts, Passwords: s.Passwords, Own: s.Given})
 	return seen, err
 }

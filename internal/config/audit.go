@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rocca/internal/document"
 )
 
 // Hardening switches what rocca changes of Debian itself.
@@ -78,7 +80,7 @@ func (r *rules) audited(c Config) {
 		}
 	}
 	for i, host := range c.Outbound {
-		if _, err := netip.ParseAddr(host); err != nil && !validHost(host) {
+		if _, err := netip.ParseAddr(host); err != nil && !document.IsHost(host) {
 			r.report(fmt.Sprintf("outbound[%d]", i), "only the name, without https://, port and path", "%s is no host name or address", quote(host))
 		}
 	}

@@ -4,6 +4,9 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+
+	"rocca/internal/document"
 )
 
 // DefaultPath is where rocca looks when no other file is named.
@@ -15,10 +18,19 @@ const (
 	FrontApache = "apache"
 )
 
+// Roles are what of Matomo a machine can do.
+const (
+	RoleTracker = "tracker" // takes hits
+	RoleUI      = "ui"      // login, reports, API, opt-out
+	RoleWorker  = "worker"  // makes the reports, and runs scheduled tasks
+)
+
 // Config is everything its owner may decide about a server. The zero file is
 // valid: Load fills in the defaults.
 type Config struct {
 	Domain        []string       `yaml:"domain"`         // names that the front answers to; the first is the main one. A single string is allowed too
+	Proxies       []netip.Prefix `yaml:"proxies"`        // load balancers: what they say of the visitor (X-Forwarded-For) is believed
+	Roles         []string       `yaml:"roles"`          // what of Matomo this machine does, of Roles; all when it is the only one
 	Port          int            `yaml:"port"`           // at which visitors reach the front: not 443 behind a router that forwards another one
 	Front         string         `yaml:"front"`          // FrontNginx or FrontApache
 	TLS           TLS            `yaml:"tls"`            // self-signed when empty
@@ -27,6 +39,7 @@ type Config struct {
 	State         string         `yaml:"state"`          // directory of what Matomo writes
 	PHP           string         `yaml:"php"`            // branch such as "8.2"; empty: what the distribution has
 	Database      Database       `yaml:"database"`       //
+	Secrets       string         `yaml:"secrets"`        // file, root 0600, that Secrets of package blueprint describes; empty: rocca makes every secret itself
 	Site          Site           `yaml:"site"`           // the first site to track
 	Superuser     Superuser      `yaml:"superuser"`      //
 	Language      string         `yaml:"language"`       // ISO 639 code of the default language
@@ -42,7 +55,7 @@ type Config struct {
 	Records       []Record       `yaml:"records"`        // what only the owner can vouch for
 	Waivers       []Waiver       `yaml:"waivers"`        // findings that the owner accepts for a time
 
-	source source // where Load found each value
+	source document.Document // where Load found each value
 }
 
 // URL is the public address of Matomo, with a final slash.
@@ -52,6 +65,9 @@ func (c Config) URL() string {
 	}
 	return fmt.Sprintf("https://%s:%d/", c.Domain[0], c.Port)
 }
+
+// Does tells whether this machine has a role.
+func (c Config) Does(role string) bool { return slices.Contains(c.Roles, role) }
 
 // TLS names the certificate of the front. Both or none are set.
 type TLS struct {
@@ -67,7 +83,11 @@ type Database struct {
 	Name        string `yaml:"name"`        // schema
 	Prefix      string `yaml:"prefix"`      // of table names
 	CA          string `yaml:"ca"`          // PEM file that a remote server's certificate must lead to
-	Credentials string `yaml:"credentials"` // file, root 0600, with "username" and "password" lines (YAML) of the remote account that may create accounts
+	Credentials string `yaml:"credentials"` // file, root 0600, with "username" and "password" lines (YAML) of the remote account that may create accounts; empty: the accounts exist, and Secrets has their passwords
+
+	// Network is where Matomo's machines are, such as 10.20.0.0/16: a remote
+	// server lets the accounts in from there. Invalid: from this machine only.
+	Network netip.Prefix `yaml:"network"`
 }
 
 // Remote tells whether the database is on another machine.

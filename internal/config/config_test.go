@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"rocca/internal/document"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files and docs/config.md")
@@ -190,7 +192,15 @@ var badFiles = []string{
 	"database: {host: localhost, ca: /a/b, credentials: /a/c}\n",
 	"database: {host: db.example.org, ca: ca.pem, credentials: hunter2}\n",
 	"database: {host: db.example.org, ca: /etc/ca.pem, credentials: /srv/shop/db.yaml}\napps: [{name: shop, docroot: /srv/shop, domain: shop.example}]\n",
-	"database: {ca: /etc/ca.pem, credentials: /etc/c.yaml, port: 3307}\n",
+	"database: {ca: /etc/ca.pem, credentials: /etc/c.yaml, port: 3307, network: 10.20.0.0/16}\n",
+	"database: {host: db.example.org, ca: /etc/ca.pem}\n",
+	"database: {host: db.example.org, ca: /etc/ca.pem, network: 2001:db8::/32}\nsecrets: secrets.yaml\n",
+	"database: {host: db.example.org, ca: /etc/ca.pem, network: 0.0.0.0/0}\nsecrets: /tmp/secrets.yaml\n",
+	"secrets: /srv/shop/secrets.yaml\napps: [{name: shop, docroot: /srv/shop, domain: shop.example}]\n",
+	"roles: []\n",
+	"roles: [trackers, ui, ui, everything]\n",
+	"roles: [tracker, ui]\n",
+	"proxies: [0.0.0.0/0, 10.20.0.0/33]\n",
 	"port: 0\n",
 	"port: 65536\n",
 	"database: {port: 0}\n",
@@ -265,6 +275,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Domain:    []string{"stats.example.org"},
 		Port:      443,
+		Roles:     []string{"tracker", "ui", "worker"},
 		Front:     "nginx",
 		Base:      "/var/www/matomo",
 		State:     "/var/lib/matomo",
@@ -330,6 +341,8 @@ func TestDefaultsOfMachines(t *testing.T) {
 func TestGoodFile(t *testing.T) {
 	c, err := parse("rocca.yaml", []byte(`
 domain: [a.example, 192.0.2.7]
+proxies: 10.20.0.0/16
+roles: [tracker, worker]
 port: 8443
 front: apache
 tls: {certificate: /etc/ssl/a.pem, key: /etc/ssl/a.key}
@@ -344,6 +357,8 @@ database:
   prefix: s_
   ca: /etc/rocca/ca.pem
   credentials: /etc/rocca/database.yaml
+  network: 10.20.0.7/16
+secrets: /etc/rocca/secrets.yaml
 site:
   name: "Jane's: shop & café"
   url: http://[2001:db8::2]:8080/shop?a=b
@@ -382,6 +397,8 @@ waivers:
 	}
 	want := Config{
 		Domain:  []string{"a.example", "192.0.2.7"},
+		Proxies: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")},
+		Roles:   []string{RoleTracker, RoleWorker},
 		Port:    8443,
 		Front:   FrontApache,
 		TLS:     TLS{"/etc/ssl/a.pem", "/etc/ssl/a.key"},
@@ -391,8 +408,9 @@ waivers:
 		PHP:     "8.10",
 		Database: Database{
 			Host: "2001:db8::1", Port: 3307, Name: "Stats_2", Prefix: "s_",
-			CA: "/etc/rocca/ca.pem", Credentials: "/etc/rocca/database.yaml",
+			CA: "/etc/rocca/ca.pem", Credentials: "/etc/rocca/database.yaml", Network: netip.MustParsePrefix("10.20.0.0/16"),
 		},
+		Secrets:   "/etc/rocca/secrets.yaml",
 		Site:      Site{"Jane's: shop & café", "http://[2001:db8::2]:8080/shop?a=b", "America/Argentina/Buenos_Aires", "USD"},
 		Superuser: Superuser{"jane@example.org", "jane+matomo@mail.example.org"},
 		Language:  "pt-br",
@@ -416,7 +434,10 @@ waivers:
 	for _, w := range c.Warnings() {
 		warnings = append(warnings, w.String())
 	}
-	wantWarnings := []string{"rocca.yaml:32:5: admin_networks[1]: 192.0.2.9/24 has bits set beyond its prefix length and is read as the whole network 192.0.2.0/24\n  hint: write 192.0.2.0/24, or 192.0.2.9 for the single address"}
+	wantWarnings := []string{
+		"rocca.yaml:36:5: admin_networks[1]: 192.0.2.9/24 has bits set beyond its prefix length and is read as the whole network 192.0.2.0/24\n  hint: write 192.0.2.0/24, or 192.0.2.9 for the single address",
+		"rocca.yaml:19:12: database.network: 10.20.0.7/16 has bits set beyond its prefix length and is read as the whole network 10.20.0.0/16\n  hint: write 10.20.0.0/16, or 10.20.0.7 for the single address",
+	}
 	if diff := cmp.Diff(wantWarnings, warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
@@ -485,26 +506,12 @@ func TestSetListsWhatTheFileSays(t *testing.T) {
 
 // The descriptions and the type cannot drift apart.
 func TestEveryKeyIsDescribed(t *testing.T) {
-	var paths []string
-	var collect func(section reflect.Type, path string)
-	collect = func(section reflect.Type, path string) {
-		for _, f := range fields(section) {
-			at, kind := join(path, f.name), section.Field(f.index).Type
-			paths = append(paths, at)
-			if kind.Kind() == reflect.Slice && kind.Elem().PkgPath() == section.PkgPath() {
-				kind = kind.Elem()
-			}
-			if kind.Kind() == reflect.Struct && kind.PkgPath() == section.PkgPath() {
-				collect(kind, at)
-			}
-		}
-	}
-	collect(reflect.TypeFor[Config](), "")
+	paths := document.Paths(reflect.TypeFor[Config]())
 	var described []string
 	for _, k := range keys {
-		described = append(described, k.path)
-		if !strings.HasSuffix(k.about, ".") {
-			t.Errorf("%s: the description is no sentence: %q", k.path, k.about)
+		described = append(described, k.Path)
+		if !strings.HasSuffix(k.About, ".") {
+			t.Errorf("%s: the description is no sentence: %q", k.Path, k.About)
 		}
 	}
 	if diff := cmp.Diff(paths, described); diff != "" {
@@ -527,20 +534,20 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 // default.
 func TestExamplesAreValid(t *testing.T) {
 	for _, k := range keys {
-		section, name, nested := strings.Cut(k.path, ".")
-		if k.example == "" || nested && slices.Contains([]string{"apps", "records", "waivers"}, section) {
+		section, name, nested := strings.Cut(k.Path, ".")
+		if k.Example == "" || nested && slices.Contains([]string{"apps", "records", "waivers"}, section) {
 			continue
 		}
-		text := k.path + ": " + k.example + "\n"
+		text := k.Path + ": " + k.Example + "\n"
 		if nested {
-			text = section + ": {" + name + ": " + k.example + "}\n"
+			text = section + ": {" + name + ": " + k.Example + "}\n"
 		}
 		_, err := parse("rocca.yaml", []byte(text), machine)
 		var bad *Error
 		if errors.As(err, &bad) {
-			// One key of a remote database or a certificate needs the others.
+			// One key of a remote database, a certificate or one of several machines needs others.
 			bad.Problems = slices.DeleteFunc(bad.Problems, func(p Problem) bool {
-				return p.Key == "tls" || p.Key == "database" || strings.HasSuffix(p.Text, "is for a remote database only")
+				return p.Key == "tls" || p.Key == "roles" || p.Key == "database" || strings.HasSuffix(p.Text, "is for a remote database only")
 			})
 			if len(bad.Problems) > 0 {
 				t.Errorf("%s%v", text, bad)

@@ -1,22 +1,16 @@
 package config
 
 import (
-	"reflect"
 	"strings"
+
+	"rocca/internal/document"
 )
 
-// key describes one key of rocca.yaml. The template that init writes,
-// docs/config.md and the hints of problems are all made from these
-// descriptions; the types and the order are those of Config.
-type key struct {
-	path    string // such as "database.host"; "apps.name" is the name of every entry of apps
-	about   string // sentences for the owner of the server
-	example string // a value in YAML that is not the default; empty for a section
-}
-
 // keys has every key of Config, in the order of its fields.
-var keys = []key{
+var keys = []document.Key{
 	{"domain", "Names (or IPv4 addresses) that the web server answers to; the first is the main one. Requests for any other name are refused.", "[stats.example.org, www.stats.example.org]"},
+	{"proxies", "Networks or single addresses of load balancers in front of this server. The address of a visitor is taken from their X-Forwarded-For, and whether it was https from X-Forwarded-Proto; from anybody else both are ignored, and X-Forwarded-Host always. They get /rocca-health.", "[10.20.0.0/16]"},
+	{"roles", "What of Matomo this machine does, of several that share one database: tracker (takes hits), ui (login, reports, API), worker (makes reports, runs scheduled tasks). A path of a role that it has not is 404.", "[tracker]"},
 	{"port", "Port at which visitors reach the web server. It listens on 443; this is another one only where a router or tunnel forwards that.", "8443"},
 	{"front", "Web server that rocca configures: nginx or apache.", "apache"},
 	{"tls", "Certificate of the web server. With neither file named, rocca makes a self-signed one for a start.", ""},
@@ -27,12 +21,14 @@ var keys = []key{
 	{"state", "Directory of what Matomo writes: its configuration, temporary files and uploads. It lies outside base, so that nothing in it can be requested.", "/srv/matomo-state"},
 	{"php", "Branch of PHP. When empty, the one that the distribution has.", "8.2"},
 	{"database", "MariaDB or MySQL. Without a host it is the local MariaDB by its socket, and there is no password anywhere.", ""},
-	{"database.host", "Name or address of a remote server. It then needs ca and credentials, because the connection is always verified TLS.", "db.example.org"},
+	{"database.host", "Name or address of a remote server. It then needs ca, because the connection is always verified TLS, and credentials or secrets.", "db.example.org"},
 	{"database.port", "TCP port of the remote server.", "3307"},
 	{"database.name", "Database (schema) of Matomo.", "stats"},
 	{"database.prefix", "What the names of Matomo's tables begin with.", "stats_"},
 	{"database.ca", "PEM file with the certificate authority that the remote server's certificate must lead to.", "/etc/rocca/database-ca.pem"},
-	{"database.credentials", "File with the lines \"username\" and \"password\" (YAML) of the remote account that may create accounts. Owned by root, mode 0600.", "/etc/rocca/database.yaml"},
+	{"database.credentials", "File with the lines \"username\" and \"password\" (YAML) of the remote account that may create accounts. Owned by root, mode 0600. Not needed when the accounts exist: see secrets.", "/etc/rocca/database.yaml"},
+	{"database.network", "IPv4 network of the machines of this Matomo, when there are several: the remote accounts may come from all of it, and not from this machine only.", "10.20.0.0/16"},
+	{"secrets", "File of the secrets that several machines share. YAML, owned by root, mode 0600. It may have salt (of Matomo), superuser (password of the first login) and accounts (a password each for matomo, matomo-tracker and matomo-admin on the remote server). With accounts and no database.credentials, these must exist. What is not there, rocca makes.", "/etc/rocca/secrets.yaml"},
 	{"site", "The first site that Matomo tracks.", ""},
 	{"site.name", "Name in the reports, at most 90 characters.", "Shop"},
 	{"site.url", "Address of the tracked site, http or https. When not set, the server's own main name.", "https://www.example.org/"},
@@ -77,55 +73,11 @@ var keys = []key{
 	{"waivers.until", "Last day.", "2027-03-31"},
 }
 
-// describe returns the description of a key such as "apps[2].name".
-func describe(path string) (key, bool) {
-	plain := withoutIndexes(path)
-	for _, k := range keys {
-		if k.path == plain {
-			return k, true
-		}
+// schema describes rocca.yaml. The template that init writes, docs/config.md and
+// the hints of problems are all made from it.
+func schema() document.Schema {
+	return document.Schema{
+		Keys:   keys,
+		Logins: "no login or password stands in this file: database.credentials names the file with those of a remote database, secrets the file with those that several machines share, and rocca makes every other one",
 	}
-	return key{}, false
-}
-
-// withoutIndexes turns "apps[2].name" into "apps.name".
-func withoutIndexes(path string) string {
-	for {
-		before, rest, found := strings.Cut(path, "[")
-		if !found {
-			return path
-		}
-		_, after, _ := strings.Cut(rest, "]")
-		path = before + after
-	}
-}
-
-// field is one key of a section: the name in YAML and the index in the struct.
-type field struct {
-	name  string
-	index int
-}
-
-// fields lists the keys of a section in the order of its struct.
-func fields(section reflect.Type) []field {
-	var all []field
-	for i := range section.NumField() {
-		if name := section.Field(i).Tag.Get("yaml"); name != "" {
-			all = append(all, field{name, i})
-		}
-	}
-	return all
-}
-
-// join appends a name to the path of a section.
-func join(section, name string) string {
-	if section == "" {
-		return name
-	}
-	return section + "." + name
-}
-
-// parent returns the path of what holds a key or an entry, "" for the top.
-func parent(path string) string {
-	return path[:max(strings.LastIndexAny(path, ".["), 0)]
 }

@@ -30,8 +30,8 @@ func TestLoadReadsTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Front != FrontApache || c.File() != path || c.origin("front") != path+":1" {
-		t.Errorf("front %s, file %s, origin %s", c.Front, c.File(), c.origin("front"))
+	if c.Front != FrontApache || c.File() != path || c.source.Origin("front") != path+":1" {
+		t.Errorf("front %s, file %s, origin %s", c.Front, c.File(), c.source.Origin("front"))
 	}
 }
 

@@ -121,7 +121,7 @@ func (r *rules) apart(c Config) {
 			}
 		}
 	}
-	for _, private := range []struct{ at, file string }{{"tls.certificate", c.TLS.Certificate}, {"tls.key", c.TLS.Key}, {"database.ca", c.Database.CA}, {"database.credentials", c.Database.Credentials}} {
+	for _, private := range []struct{ at, file string }{{"tls.certificate", c.TLS.Certificate}, {"tls.key", c.TLS.Key}, {"database.ca", c.Database.CA}, {"database.credentials", c.Database.Credentials}, {"secrets", c.Secrets}} {
 		if private.file == "" {
 			continue
 		}

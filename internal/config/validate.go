@@ -11,6 +11,8 @@ import (
 	"time"
 	_ "time/tzdata" // a bare server may have no time zone files
 	"unicode/utf8"
+
+	"rocca/internal/document"
 )
 
 // Validate checks a Config that was changed after Load, by a flag for example.
@@ -24,7 +26,7 @@ func (c Config) Validate() error {
 
 // problems checks every value and how the values go together.
 func (c Config) problems() []Problem {
-	var r rules
+	r := rules{document.Rules{Schema: schema()}}
 	r.domains(c.Domain)
 	if c.Port < 1 || c.Port > 65535 {
 		r.report("port", "", "must be from 1 to 65535, not %d", c.Port)
@@ -37,7 +39,8 @@ func (c Config) problems() []Problem {
 	if c.PHP != "" && !phpBranch.MatchString(c.PHP) {
 		r.report("php", "", "must be a branch such as 8.2, not %s", quote(c.PHP))
 	}
-	r.database(c.Database)
+	r.roles(c)
+	r.database(c)
 	r.site(c.Site)
 	r.superuser(c.Superuser)
 	if !languageCode.MatchString(c.Language) {
@@ -49,9 +52,20 @@ func (c Config) problems() []Problem {
 			r.report(fmt.Sprintf("admin_networks[%d]", i), "", "is no network")
 		}
 	}
+	for i, network := range c.Proxies {
+		switch at := fmt.Sprintf("proxies[%d]", i); {
+		case !network.IsValid():
+			r.report(at, "", "is no network")
+		case network.Bits() < widestProxies:
+			r.report(at, "name the networks of your load balancers only", "believes what %s says: anybody there could pass for any visitor", network)
+		}
+	}
+	if c.Secrets != "" {
+		r.file("secrets", c.Secrets)
+	}
 	r.audited(c)
 	r.apart(c)
-	return r.found
+	return r.Found
 }
 
 var (
@@ -69,33 +83,10 @@ var (
 	// differently.
 	login   = regexp.MustCompile(`^[A-Za-z0-9_.@+-]{2,100}$`)
 	appName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,29}$`)
-	label   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	mailbox = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+)*$`)
 	// Paths go into the configuration of the web server, of PHP and of units,
 	// each with its own special characters.
 	safePath = regexp.MustCompile(`^/[A-Za-z0-9/._@+-]*$`)
 )
-
-// rules collects what breaks them.
-type rules struct{ found []Problem }
-
-// report adds a problem, unless the value has one already: one mistake, one
-// message.
-func (r *rules) report(path, hint, format string, args ...any) {
-	k, known := describe(path)
-	isValue := known && k.example != ""
-	if isValue && r.reported(path) {
-		return
-	}
-	if hint == "" && isValue {
-		hint = exampleHint(k)
-	}
-	r.found = append(r.found, Problem{Key: path, Text: fmt.Sprintf(format, args...), Hint: hint})
-}
-
-func (r *rules) reported(path string) bool {
-	return slices.ContainsFunc(r.found, func(p Problem) bool { return p.Key == path })
-}
 
 func (r *rules) domains(domains []string) {
 	if len(domains) == 0 {
@@ -112,7 +103,7 @@ func (r *rules) domains(domains []string) {
 
 // domain checks a name that the front answers to.
 func (r *rules) domain(at, name string) {
-	if validHost(name) {
+	if document.IsHost(name) {
 		return
 	}
 	hint := ""
@@ -124,32 +115,12 @@ func (r *rules) domain(at, name string) {
 		hint = "only the name, without https://, port and path"
 	case strings.HasPrefix(name, "*."):
 		hint = "name each domain: an unknown name must not reach Matomo"
-	case validHost(strings.TrimSuffix(strings.ToLower(name), ".")):
+	case document.IsHost(strings.TrimSuffix(strings.ToLower(name), ".")):
 		hint = "write it as " + strings.TrimSuffix(strings.ToLower(name), ".")
 	case strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }):
 		hint = "write an international name in its ASCII form (xn--...)"
 	}
 	r.report(at, hint, "%s is no domain name", quote(name))
-}
-
-// validHost tells whether a text is a host name in lower-case letters, digits
-// and hyphens, or an IPv4 address.
-func validHost(name string) bool {
-	if len(name) > 253 {
-		return false
-	}
-	labels := strings.Split(name, ".")
-	for _, l := range labels {
-		if !label.MatchString(l) {
-			return false
-		}
-	}
-	if strings.Trim(labels[len(labels)-1], "0123456789") != "" {
-		return true
-	}
-	// A last label of digits only makes browsers read it as an address.
-	_, err := netip.ParseAddr(name)
-	return err == nil
 }
 
 func (r *rules) front(front string) {
@@ -158,7 +129,7 @@ func (r *rules) front(front string) {
 		return
 	}
 	hint := ""
-	if meant := nearest(front, fronts); meant != "" {
+	if meant := document.Nearest(front, fronts); meant != "" {
 		hint = "did you mean " + meant + "?"
 	} else if front == "httpd" {
 		hint = "did you mean apache?"
@@ -194,7 +165,34 @@ func (r *rules) release(release string) {
 	}
 }
 
-func (r *rules) database(d Database) {
+// widestProxies is the shortest prefix of a network that is believed.
+const widestProxies = 8
+
+func (r *rules) roles(c Config) {
+	all := []string{RoleTracker, RoleUI, RoleWorker}
+	if len(c.Roles) == 0 {
+		r.report("roles", "leave it out for all of them", "must have at least one of %s", strings.Join(all, ", "))
+	}
+	for i, role := range c.Roles {
+		at := fmt.Sprintf("roles[%d]", i)
+		switch {
+		case !slices.Contains(all, role):
+			hint := "one of " + strings.Join(all, ", ")
+			if meant := document.Nearest(role, all); meant != "" {
+				hint = "did you mean " + meant + "?"
+			}
+			r.report(at, hint, "%s is no role", quote(role))
+		case slices.Contains(c.Roles[:i], role):
+			r.report(at, "keep one of the two", "%s is named twice", quote(role))
+		}
+	}
+	if len(c.Roles) < len(all) && !c.Database.Remote() && !r.reported("roles") {
+		r.report("roles", "name the database server that the machines share (database.host), or leave roles out", "leaves work to other machines, which cannot reach the database of this one")
+	}
+}
+
+func (r *rules) database(c Config) {
+	d := c.Database
 	if d.Port < 1 || d.Port > 65535 {
 		r.report("database.port", "", "must be from 1 to 65535, not %d", d.Port)
 	}
@@ -216,7 +214,7 @@ func (r *rules) database(d Database) {
 		for _, only := range []struct {
 			path string
 			set  bool
-		}{{"database.ca", d.CA != ""}, {"database.credentials", d.Credentials != ""}, {"database.port", d.Port != 3306}} {
+		}{{"database.ca", d.CA != ""}, {"database.credentials", d.Credentials != ""}, {"database.network", d.Network.IsValid()}, {"database.port", d.Port != 3306}} {
 			if only.set {
 				r.report(only.path, "set database.host, or remove this", "is for a remote database only")
 			}
@@ -224,7 +222,7 @@ func (r *rules) database(d Database) {
 		return
 	}
 	// The value is not shown: a URL with a password is a likely mistake.
-	if _, err := netip.ParseAddr(d.Host); err != nil && !validHost(d.Host) {
+	if _, err := netip.ParseAddr(d.Host); err != nil && !document.IsHost(d.Host) {
 		r.report("database.host", "only the name or address; the port is database.port", "is no host name or IP address")
 	} else if d.Host == "localhost" {
 		r.report("database.host", "remove host: the local MariaDB is reached by its socket, without a password", "names this machine")
@@ -232,8 +230,11 @@ func (r *rules) database(d Database) {
 	if d.CA == "" {
 		r.report("database", "set database.ca to the file of its certificate authority", "is on another machine and has no ca to verify it with")
 	}
-	if d.Credentials == "" {
-		r.report("database", "set database.credentials to a file of root with mode 0600 that has username and password", "is on another machine and has no credentials")
+	if d.Credentials == "" && c.Secrets == "" {
+		r.report("database", "set database.credentials to a file of root with mode 0600 that has username and password; or secrets, when the accounts exist", "is on another machine and has no credentials")
+	}
+	if d.Network.IsValid() && (!d.Network.Addr().Is4() || d.Network.Bits() < widestProxies) {
+		r.report("database.network", "", "must be an IPv4 network of /%d or smaller, not %s: database servers know no others", widestProxies, d.Network)
 	}
 }
 
@@ -267,7 +268,7 @@ func (r *rules) url(at, text string) {
 		r.report(at, "remove what stands before the @", "has a user name or password in it")
 	case u.Fragment != "":
 		r.report(at, "remove what stands after the #", "has a fragment")
-	case !validHost(strings.ToLower(u.Hostname())) && !validIPv6(u.Hostname()):
+	case !document.IsHost(strings.ToLower(u.Hostname())) && !validIPv6(u.Hostname()):
 		r.report(at, "", "has no valid host name")
 	case u.Port() == "" && strings.HasSuffix(u.Host, ":"), u.Port() != "" && !validPort(u.Port()):
 		r.report(at, "", "has no valid port")
@@ -292,21 +293,9 @@ func (r *rules) superuser(s Superuser) {
 	} else if slices.Contains([]string{"admin", "administrator", "root"}, strings.ToLower(s.Login)) {
 		r.report("superuser.login", "", "%s is what attackers try first", quote(s.Login))
 	}
-	if !validEmail(s.Email) {
+	if !document.IsEmail(s.Email) {
 		r.report("superuser.email", "", "%s is no email address that Matomo accepts", quote(s.Email))
 	}
-}
-
-// validEmail is somewhat stricter than Matomo, which takes what PHP's
-// FILTER_VALIDATE_EMAIL takes: no quoted parts and no addresses in brackets.
-func validEmail(email string) bool {
-	i := strings.LastIndexByte(email, '@')
-	if i < 1 || i > 64 || len(email) > 254 || !mailbox.MatchString(email[:i]) {
-		return false
-	}
-	domain := strings.ToLower(email[i+1:])
-	last := domain[strings.LastIndexByte(domain, '.')+1:]
-	return validHost(domain) && strings.Contains(domain, ".") && last[0] >= 'a'
 }
 
 func languageHint(code string) string {

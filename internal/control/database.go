@@ -200,9 +200,10 @@ func ownAccount(v *View, account string) bool {
 		slices.Contains([]string{"root", "mysql", "mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "debian-sys-maint", "rdsadmin", "rdsrepladmin"}, user)
 }
 
-// wideHost tells whether an account may be used from more than one machine.
-func wideHost(host string) bool {
-	return host == "" || strings.ContainsAny(host, "%_/")
+// wideHost tells whether an account may be used from more than one machine,
+// those aside that Matomo is declared to run on.
+func wideHost(v *View, host string) bool {
+	return host == "" || strings.ContainsAny(host, "%_/") && host != v.Declared.Machines
 }
 
 // untold tells which variables of the server are not known.

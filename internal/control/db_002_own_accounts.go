@@ -10,7 +10,7 @@ import (
 
 var db002 = Control{
 	ID:       "DB-02",
-	Title:    "Matomo uses accounts of its own, not root, and each may be used from one machine only",
+	Title:    "Matomo uses accounts of its own, not root, and each may be used from its machines only",
 	Why:      "With the administrator's account one SQL injection in Matomo owns every schema, reads files and makes accounts. An account for any host can be used by whoever learns the password, from anywhere.",
 	Severity: model.High,
 	Needs:    []facts.Section{facts.Data, facts.App},
@@ -22,7 +22,7 @@ var db002 = Control{
 			if user == "root" || ownAccount(v, name) {
 				found = append(found, model.Evidence{Subject: name, Have: "Matomo logs in as an administrator", Want: "an account of its own"})
 			}
-			if wideHost(host) {
+			if wideHost(v, host) {
 				found = append(found, model.Evidence{Subject: name, Have: "may be used from " + anywhere(host), Want: "localhost, or the address of this machine"})
 			}
 		}

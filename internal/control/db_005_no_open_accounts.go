@@ -32,7 +32,7 @@ var db005 = Control{
 			if account.NoWord {
 				found = append(found, model.Evidence{Subject: name, Have: "logs in with an empty password", Want: "unix_socket, or a password"})
 			}
-			if wideHost(host) && !slices.Contains([]string{"rdsadmin", "rdsrepladmin"}, user) {
+			if wideHost(v, host) && !slices.Contains([]string{"rdsadmin", "rdsrepladmin"}, user) {
 				found = append(found, model.Evidence{Subject: name, Have: "may be used from " + anywhere(host), Want: "one host"})
 			}
 			for _, text := range account.Grants {

@@ -17,6 +17,9 @@ var frt011 = Control{
 	Severity: model.Medium,
 	Needs:    []facts.Section{facts.Requests},
 	Eval: func(v *View) Verdict {
+		if elsewhere(v, "ui") {
+			return notApplicable("the user interface is on another machine (roles in rocca.yaml)")
+		}
 		var found []model.Evidence
 		login, unseen := pages(v, "ui")
 		for _, answer := range login {

@@ -26,7 +26,7 @@ var frt015 = Control{
 		}
 		asked, unseen := answers(v, "forwarded-for")
 		for _, answer := range asked {
-			if answer.Verdict == facts.Leaked {
+			if answer.Verdict == facts.Leaked && !asksAsProxy(v) {
 				found = append(found, said(answer.Answer, outcome(answer.Answer)+" (X-Forwarded-For was believed)", "the header ignored"))
 			}
 		}
@@ -36,6 +36,15 @@ var frt015 = Control{
 	Attack: "A11",
 	Maps:   []model.Ref{nginx("3.7"), asvs("4.1.3"), asvs("15.3.4")},
 	Since:  "0.3",
+}
+
+// asksAsProxy tells whether the audit, which asks from this machine, is to the
+// front one of the proxies that the owner named.
+func asksAsProxy(v *View) bool {
+	return slices.ContainsFunc(v.Declared.Proxies, func(text string) bool {
+		network, err := netip.ParsePrefix(text)
+		return err == nil && network.Contains(netip.MustParseAddr("127.0.0.1"))
+	})
 }
 
 // proxySettings are the directives that name proxies.

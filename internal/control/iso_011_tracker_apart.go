@@ -15,6 +15,9 @@ var iso011 = Control{
 	Severity: model.Medium,
 	Needs:    append(slices.Clone(principals), facts.Data),
 	Eval: func(v *View) Verdict {
+		if elsewhere(v, "ui") || elsewhere(v, "tracker") {
+			return notApplicable("tracker and user interface are not both on this machine (roles in rocca.yaml)")
+		}
 		var ui, tracker []facts.Pool
 		for _, pool := range v.MatomoPools() {
 			roles := strings.Fields(pool.Role)

@@ -177,6 +177,11 @@ func answers(v *View, names ...string) (found []named, unseen []string) {
 	return found, unseen
 }
 
+// elsewhere tells whether the owner declared that another machine has a role.
+func elsewhere(v *View, role string) bool {
+	return len(v.Declared.Roles) > 0 && !slices.Contains(v.Declared.Roles, role)
+}
+
 // pages are answers that hold a page or file. A front that lets only some
 // networks in refuses the audit, too: then nothing is to be told of that page.
 func pages(v *View, names ...string) (found []named, unseen []string) {

@@ -12,6 +12,9 @@ var prv010 = Control{
 	Severity: model.High,
 	Needs:    []facts.Section{facts.Requests},
 	Eval: func(v *View) Verdict {
+		if elsewhere(v, "ui") {
+			return notApplicable("the user interface is on another machine (roles in rocca.yaml)")
+		}
 		found, unseen := answers(v, "optout")
 		var against []model.Evidence
 		for _, answer := range found {

@@ -357,6 +357,9 @@ type Declared struct {
 	Ports         []string          `json:"ports,omitempty"`          // "tcp/443": may be reached from outside
 	Outbound      []string          `json:"outbound,omitempty"`       // hosts that Matomo may connect to
 	Apps          []string          `json:"apps,omitempty"`           // Unix users of further applications
+	Proxies       []string          `json:"proxies,omitempty"`        // networks of load balancers
+	Machines      string            `json:"machines,omitempty"`       // network of all machines of this Matomo, as database accounts name it: "10.20.0.0/255.255.0.0"
+	Roles         []string          `json:"roles,omitempty"`          // what of Matomo this machine does: "tracker", "ui", "worker"; empty: not decided
 	RawDays       int               `json:"raw_days,omitempty"`       // raw data is kept no longer; 0: not decided
 	ReportMonths  int               `json:"report_months,omitempty"`  // 0: not decided
 	Consent       string            `json:"consent,omitempty"`        // "cookieless", "consent", "exempt"; empty: not decided

@@ -21,14 +21,17 @@ func ApachePackages(platform Platform) []string {
 
 // ApacheModules returns the modules that the configuration needs (a2enmod).
 // Those that Debian enables by itself are named too: somebody may have
-// disabled them.
-func ApacheModules(platform Platform) []string {
+// disabled them. A site with Proxies is proxied.
+func ApacheModules(platform Platform, proxied bool) []string {
 	modules := []string{
 		"alias", "allowmethods", "authz_core", "authz_host", "deflate", "dir", "env", "filter", "headers", "http2",
 		"mime", "mpm_event", "proxy", "proxy_fcgi", "reqtimeout", "rewrite", "setenvif", "socache_shmcb", "ssl",
 	}
 	if apacheLimits(platform) {
 		modules = append(modules, "qos", "unique_id") // which mod_qos asks for
+	}
+	if proxied {
+		modules = append(modules, "remoteip")
 	}
 	return modules
 }
@@ -55,7 +58,7 @@ func Apache(site Site, platform Platform) ([]File, error) {
 		AppRefused: appRefused,
 	}
 	seconds := map[Pool]int{}
-	for _, rule := range Rules() {
+	for _, rule := range site.rules() {
 		page.Rules = append(page.Rules, newApacheRule(rule, site))
 		if rule.Pool == "" {
 			continue
@@ -100,6 +103,9 @@ type apachePage struct {
 // Host is the main name. Apache wants an IPv6 address in brackets here, and
 // without them in ServerAlias, which therefore has all names.
 func (p apachePage) Host() string { return p.hosts()[0] }
+
+// Health is the path for load balancers.
+func (apachePage) Health() string { return HealthPath }
 
 // Encodings are the packed forms of a file, best first, by name extension.
 func (apachePage) Encodings() []apacheEncoding {

@@ -40,9 +40,22 @@ var restrictedSite = Site{
 	Apps:             []App{{Name: "shop", Domain: "shop.example.org", Docroot: "/var/www/shop", Socket: "/run/matomo/shop.sock"}},
 }
 
+// proxiedSite stands behind load balancers and only takes hits.
+var proxiedSite = Site{
+	ServerNames:      []string{"matomo.example.org"},
+	Docroot:          "/var/www/matomo/www",
+	TrackerSocket:    "/run/matomo/tracker.sock",
+	Certificate:      "/etc/rocca/tls/certificate.pem",
+	Key:              "/etc/rocca/tls/key.pem",
+	UserDir:          "/var/lib/matomo/user",
+	PrecompressedDir: "/var/www/matomo/precompressed",
+	Proxies:          []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"), netip.MustParsePrefix("2001:db8:7::/48")},
+	Apps:             []App{{Name: "shop", Domain: "shop.example.org", Docroot: "/var/www/shop", Socket: "/run/matomo/shop.sock"}},
+}
+
 func TestGolden(t *testing.T) {
 	renderers := map[string]func(Site, Platform) ([]File, error){"nginx": Nginx, "apache": Apache}
-	sites := map[string]Site{"plain": plainSite, "restricted": restrictedSite}
+	sites := map[string]Site{"plain": plainSite, "restricted": restrictedSite, "proxied": proxiedSite}
 	for front, render := range renderers {
 		for kind, site := range sites {
 			for _, debian := range []int{12, 13} {

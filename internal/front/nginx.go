@@ -51,7 +51,7 @@ func Nginx(site Site, platform Platform) ([]File, error) {
 	for _, app := range site.Apps {
 		page.AllHosts = append(page.AllHosts, app.Domain)
 	}
-	for _, rule := range Rules() {
+	for _, rule := range site.rules() {
 		page.Rules = append(page.Rules, newNginxRule(rule, site))
 		for _, header := range rule.Headers {
 			if (header.IfMissing || header.Unless != "") && !slices.Contains(page.Missing, header) {
@@ -78,8 +78,11 @@ type nginxPage struct {
 	Rules                       []nginxRule
 }
 
-// AnswersToAddress tells whether a server name is an IP address.
-func (p nginxPage) AnswersToAddress() bool { return p.answersToAddress() }
+// AnswersWithoutName tells whether clients may send no name in the handshake.
+func (p nginxPage) AnswersWithoutName() bool { return p.answersWithoutName() }
+
+// Health is the path for load balancers.
+func (nginxPage) Health() string { return HealthPath }
 
 type nginxRule struct {
 	Rule

@@ -8,6 +8,7 @@
 package front
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"path"
@@ -51,6 +52,7 @@ type Rule struct {
 	Stem     string            // ... in which files of this name (regular expression, without type) match; empty: all, in subdirectories too
 	Types    map[string]string // file name extension to media type, of a static rule
 	Pool     Pool              // that runs the script at the path; empty: a static file is sent
+	Of       Pool              // that a static file belongs to, which is only there with it; empty: to both
 	Audience Audience
 	Methods  []string // others get 405
 	Body     int64    // largest request body, in bytes
@@ -119,28 +121,28 @@ func Rules() []Rule {
 			Methods: []string{"GET", "HEAD", "POST", "OPTIONS"}, Body: 5 * megabyte, Seconds: 60, Headers: dynamic(),
 		},
 		{
-			Name: "tracker script", Paths: []string{"/matomo.js", "/piwik.js"},
+			Name: "tracker script", Paths: []string{"/matomo.js", "/piwik.js"}, Of: PoolTracker,
 			Types: script, Audience: Public, Methods: read, Body: kilobyte, Packed: true,
 			Headers: static("public, max-age=3600", inert),
 		},
 		{
 			// No Content-Security-Policy: a worker would run under it.
-			Name: "offline tracking, loaded by the service workers of tracked sites", Paths: []string{"/offline-service-worker.js"},
+			Name: "offline tracking, loaded by the service workers of tracked sites", Paths: []string{"/offline-service-worker.js"}, Of: PoolTracker,
 			Types: script, Audience: Public, Methods: read, Body: kilobyte,
 			Headers: static("public, max-age=3600", ""),
 		},
 		{
-			Name: "script of the opt-out page", Paths: []string{"/plugins/CoreAdminHome/javascripts/optOut.js"},
+			Name: "script of the opt-out page", Paths: []string{"/plugins/CoreAdminHome/javascripts/optOut.js"}, Of: PoolUI,
 			Types: script, Audience: Public, Methods: read, Body: kilobyte,
 			Headers: static("public, max-age=3600", inert),
 		},
 		{
-			Name: "tag manager previews change while their author looks at them", Dir: "/js/", Stem: `container_[A-Za-z0-9_]+_preview`,
+			Name: "tag manager previews change while their author looks at them", Dir: "/js/", Stem: `container_[A-Za-z0-9_]+_preview`, Of: PoolTracker,
 			Types: script, Audience: Public, Methods: read, Body: kilobyte,
 			Headers: static("no-cache", inert),
 		},
 		{
-			Name: "tag manager containers, and older names of the tracker script", Dir: "/js/", Stem: `container_[A-Za-z0-9_]+|piwik|piwik\.min`,
+			Name: "tag manager containers, and older names of the tracker script", Dir: "/js/", Stem: `container_[A-Za-z0-9_]+|piwik|piwik\.min`, Of: PoolTracker,
 			Types: script, Audience: Public, Methods: read, Body: kilobyte,
 			Headers: static("public, max-age=300", inert),
 		},
@@ -150,26 +152,34 @@ func Rules() []Rule {
 			Headers: static("public, max-age=86400", inert),
 		},
 		{
-			Name: "web app manifest of the user interface", Paths: []string{"/plugins/CoreHome/javascripts/manifest.json"},
+			Name: "web app manifest of the user interface", Paths: []string{"/plugins/CoreHome/javascripts/manifest.json"}, Of: PoolUI,
 			Types: map[string]string{"json": "application/manifest+json"}, Audience: Admins, Methods: read, Body: kilobyte,
 			Headers: static("public, max-age=3600", inert),
 		},
 		{
-			Name: "images, fonts, styles and scripts of plugins", Dir: "/plugins/",
+			Name: "images, fonts, styles and scripts of plugins", Dir: "/plugins/", Of: PoolUI,
 			Types: assets, Audience: Admins, Methods: read, Body: kilobyte,
 			Headers: static("public, max-age=3600", inert),
 		},
 		{
-			Name: "script libraries", Dir: "/node_modules/",
+			Name: "script libraries", Dir: "/node_modules/", Of: PoolUI,
 			Types: map[string]string{"css": "text/css", "js": "text/javascript"}, Audience: Admins, Methods: read, Body: kilobyte,
 			Headers: static("public, max-age=3600", inert),
 		},
 		{
-			Name: "uploaded logos: images only, links are not followed", Dir: "/misc/user/",
+			Name: "uploaded logos: images only, links are not followed", Dir: "/misc/user/", Of: PoolUI,
 			Types: pictures, Audience: Admins, Methods: read, Body: kilobyte, Uploaded: true,
 			Headers: static("public, max-age=3600", inert),
 		},
 	}
+}
+
+// rules are those of the pools that a site has.
+func (s Site) rules() []Rule {
+	return slices.DeleteFunc(Rules(), func(r Rule) bool {
+		of := cmp.Or(r.Pool, r.Of)
+		return of != "" && s.socket(of) == ""
+	})
 }
 
 // dynamic returns the headers of a script. Matomo decides on framing itself:

@@ -13,11 +13,12 @@ import (
 type Site struct {
 	ServerNames      []string       // host names and IP addresses that the front answers to, the main one first
 	Docroot          string         // of Matomo; may be the link that is switched to the next release
-	UISocket         string         // Unix socket of the UI pool
-	TrackerSocket    string         // Unix socket of the tracker pool
+	UISocket         string         // Unix socket of the UI pool; empty: its paths do not exist here
+	TrackerSocket    string         // Unix socket of the tracker pool; empty: its paths do not exist here
 	Certificate      string         // PEM file: leaf first, then the chain
 	Key              string         // PEM file, root 0600
 	AdminNetworks    []netip.Prefix // that reach rules for Admins; empty: everybody
+	Proxies          []netip.Prefix // load balancers: their X-Forwarded-For and X-Forwarded-Proto are believed, and they get HealthPath
 	UserDir          string         // what is served at /misc/user/
 	PrecompressedDir string         // holds matomo.js and piwik.js, each also as .gz and .br
 	Apps             []App          // further PHP applications of the machine
@@ -30,6 +31,10 @@ type App struct {
 	Docroot string
 	Socket  string // Unix socket of its pool
 }
+
+// HealthPath is what a load balancer asks to see that a front is up. It answers
+// proxies only, whatever the name that they ask for, and is not logged.
+const HealthPath = "/rocca-health"
 
 // Platform is the system that the configuration is for.
 type Platform struct {
@@ -82,17 +87,25 @@ func (s Site) Validate() error {
 		name("ServerNames", n)
 	}
 	file("Docroot", s.Docroot)
-	file("UISocket", s.UISocket)
-	file("TrackerSocket", s.TrackerSocket)
+	if s.UISocket != "" {
+		file("UISocket", s.UISocket)
+	}
+	if s.TrackerSocket != "" {
+		file("TrackerSocket", s.TrackerSocket)
+	}
 	file("Certificate", s.Certificate)
 	file("Key", s.Key)
 	file("UserDir", s.UserDir)
 	file("PrecompressedDir", s.PrecompressedDir)
-	for _, network := range s.AdminNetworks {
-		if !network.IsValid() || network != network.Masked() || network.Addr().Zone() != "" {
-			refuse("AdminNetworks", network.String(), "is not a network address with its prefix length")
+	networks := func(field string, networks []netip.Prefix) {
+		for _, network := range networks {
+			if !network.IsValid() || network != network.Masked() || network.Addr().Zone() != "" {
+				refuse(field, network.String(), "is not a network address with its prefix length")
+			}
 		}
 	}
+	networks("AdminNetworks", s.AdminNetworks)
+	networks("Proxies", s.Proxies)
 	apps := map[string]bool{"matomo": true} // whose logs they would share
 	for _, app := range s.Apps {
 		if !appName.MatchString(app.Name) || apps[app.Name] {
@@ -125,9 +138,13 @@ func (s Site) hosts() []string {
 	return hosts
 }
 
-// answersToAddress tells whether a name is an IP address: then clients that
-// send no name in the TLS handshake (SNI) must be let in.
-func (s Site) answersToAddress() bool {
+// answersWithoutName tells whether clients that send no name in the TLS
+// handshake (SNI) must be let in: those that ask for an IP address, and load
+// balancers.
+func (s Site) answersWithoutName() bool {
+	if len(s.Proxies) > 0 {
+		return true
+	}
 	for _, name := range s.ServerNames {
 		if _, err := netip.ParseAddr(name); err == nil {
 			return true

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -110,6 +111,12 @@ func Identifier(name string) string { return "`" + strings.ReplaceAll(name, "`",
 // and "%" would match others.
 func Pattern(name string) string {
 	return Identifier(strings.NewReplacer("_", `\_`, "%", `\%`).Replace(name))
+}
+
+// Network writes an IPv4 network as the host of accounts that may come from all
+// of it: 10.20.0.0/255.255.0.0, which both MariaDB and MySQL know.
+func Network(network netip.Prefix) string {
+	return network.Masked().Addr().String() + "/" + net.IP(net.CIDRMask(network.Bits(), 32)).String()
 }
 
 // User writes an account given as "user@host".

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
@@ -65,7 +66,7 @@ func (s Server) hint(err error) string {
 	case errHostBlocked, errHostNotAllowed:
 		return "no account of the server may come from this machine"
 	case errSchemaDenied, errTableDenied, errNeedsPrivilege:
-		return "the account in database.credentials lacks a right: it needs CREATE USER, SELECT on mysql.*, and on the schema all that it grants, WITH GRANT OPTION"
+		return "the account in database.credentials lacks a right: it needs CREATE USER, SELECT on mysql.*, and on the schema all that it grants, WITH GRANT OPTION (where none is named, an administrator must be)"
 	case errWeakPassword:
 		return "the server's password policy refuses 32 random letters and digits: allow them for accounts of programs"
 	}
@@ -89,14 +90,21 @@ func (s Server) Accepts(ctx context.Context, user string, password secret.Secret
 	}
 	defer conn.Close()
 	err = conn.DB.PingContext(ctx)
-	var refused *mysql.MySQLError
-	if errors.As(err, &refused) && (refused.Number == errAccessDenied || refused.Number == errNoPassword) {
+	if KeptOut(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("log in as %s: %w", user, s.Explain(err))
 	}
 	return true, nil
+}
+
+// KeptOut tells whether an error means that the server does not let an account
+// in from this machine with this password. It does not say which of the three
+// is wrong.
+func KeptOut(err error) bool {
+	var refused *mysql.MySQLError
+	return errors.As(err, &refused) && slices.Contains([]uint16{errAccessDenied, errHostNotAllowed, errNoPassword}, refused.Number)
 }
 
 // Identified is the part of CREATE USER and ALTER USER that sets a password

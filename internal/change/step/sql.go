@@ -56,6 +56,10 @@ type Account struct {
 	Remote       bool
 	Password     secret.Secret
 	PasswordFile string // where rocca keeps the password
+
+	// Serves are the tables that it is for when other machines use it too: it
+	// stays as long as they hold data.
+	Serves *change.Tables
 }
 
 // Name implements change.Step.
@@ -84,7 +88,7 @@ func (a Account) Plan(s facts.Server) (change.Proposal, error) {
 		return change.Proposal{}, fmt.Errorf("there is an account of that name that rocca did not make\nhint: if nobody uses it: DROP USER %s; else give it another name: RENAME USER", name)
 	case a.Remote && now.Refused && !s.Paths[a.PasswordFile].Exists():
 		// Another Matomo may live on it, and its password could not be put back.
-		return change.Proposal{}, fmt.Errorf("there is an account of that name, and not by this machine's rocca\nhint: if nobody uses it: DROP USER %s; else choose another server", mariadb.User(a.Account))
+		return change.Proposal{}, fmt.Errorf("there is an account of that name, and not by this machine's rocca\nhint: if nobody uses it: DROP USER %s; if it is of the same Matomo on another machine, give its password (secrets: in the configuration); else choose another server", mariadb.User(a.Account))
 	case a.Remote && now.Refused:
 		differs = append(differs, "set its password again, which the server no longer accepts")
 	case a.Remote && !now.TLS:
@@ -109,18 +113,42 @@ func (a Account) identityDiffers(now facts.Account) bool {
 }
 
 func (a Account) grantsDiffer(now facts.Account) (add, drop []string) {
-	for _, grant := range a.Grants {
-		if !slices.Contains(now.Grants, grant) {
-			add = append(add, grant)
-		}
-	}
-	for _, grant := range now.Grants {
-		if !slices.Contains(a.Grants, grant) {
-			drop = append(drop, grant)
-		}
-	}
-	return add, drop
+	return without(a.Grants, now.Grants), without(now.Grants, a.Grants)
 }
+
+// without lists the grants that are not among others.
+func without(grants, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(grants), func(grant string) bool { return slices.Contains(others, grant) })
+}
+
+// GivenAccount is an account on a remote server that others made: nothing of it
+// can be changed from here, and without these grants nothing goes on.
+type GivenAccount struct {
+	Account string   // "user@host"
+	Grants  []string // as those of Account; what it may beside them is not looked at
+}
+
+// Name implements change.Step.
+func (a GivenAccount) Name() string { return "given database account " + a.Account }
+
+// Looks implements change.Step.
+func (a GivenAccount) Looks() facts.Query { return facts.Query{Accounts: []string{a.Account}} }
+
+// Plan implements change.Step.
+func (a GivenAccount) Plan(s facts.Server) (change.Proposal, error) {
+	now := s.Database.Accounts[a.Account]
+	name := mariadb.User(a.Account)
+	if !now.Exists {
+		return change.Proposal{}, fmt.Errorf("the database server does not let it in with the given password\nhint: is it made, and for this machine? an administrator of the database sees it by: SHOW CREATE USER %s", name)
+	}
+	if lacks := without(a.Grants, now.Grants); len(lacks) > 0 {
+		return change.Proposal{}, fmt.Errorf("it has no right to %s\nhint: an administrator of the database gives it: %s", strings.Join(lacks, "; "), allow(lacks[0], name))
+	}
+	return change.Proposal{}, nil
+}
+
+// Apply implements change.Step.
+func (a GivenAccount) Apply(context.Context, *change.Writer, facts.Server) error { return nil }
 
 // Apply implements change.Step.
 func (a Account) Apply(ctx context.Context, w *change.Writer, s facts.Server) error {
@@ -132,7 +160,7 @@ func (a Account) Apply(ctx context.Context, w *change.Writer, s facts.Server) er
 	c := change.SQLChange{Title: "account " + a.Account}
 	if !now.Exists {
 		c.Do = append(c.Do, "CREATE USER "+name+a.identify(s))
-		c.Reverse = append(c.Reverse, "DROP USER IF EXISTS "+name)
+		c.Reverse, c.Drops = append(c.Reverse, "DROP USER IF EXISTS "+name), a.Serves
 	} else if a.identityDiffers(now) {
 		c.Do = append(c.Do, "ALTER USER "+name+a.identify(s))
 		c.Reverse = append(c.Reverse, a.identifyAgain(s, now)...)

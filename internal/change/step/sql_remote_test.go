@@ -35,6 +35,26 @@ func TestRemoteAccountPlan(t *testing.T) {
 	}
 }
 
+func TestGivenAccountPlan(t *testing.T) {
+	account := GivenAccount{Account: "matomo@10.20.0.0/255.255.0.0", Grants: []string{"INSERT, SELECT ON `matomo`.`a`", "SELECT ON `matomo`.`b`"}}
+	for _, test := range []struct {
+		name string
+		now  facts.Account
+		want string // in the error; empty: nothing to do
+	}{
+		{"as it must be", facts.Account{Exists: true, Grants: account.Grants}, ""},
+		{"it may more", facts.Account{Exists: true, Grants: append([]string{"DROP ON `matomo`.*"}, account.Grants...)}, ""},
+		{"kept out", facts.Account{Refused: true}, "SHOW CREATE USER 'matomo'@'10.20.0.0/255.255.0.0'"},
+		{"not made", facts.Account{}, "does not let it in"},
+		{"it may less", facts.Account{Exists: true, Grants: account.Grants[:1]}, "no right to SELECT ON `matomo`.`b`\nhint: an administrator of the database gives it: GRANT SELECT ON `matomo`.`b` TO 'matomo'@'10.20.0.0/255.255.0.0'"},
+	} {
+		got, err := account.Plan(facts.Server{Database: facts.Database{Accounts: map[string]facts.Account{account.Account: test.now}}})
+		if got.Needed() || (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %q %v, want the error %q", test.name, got.Sentence, err, test.want)
+		}
+	}
+}
+
 // TestRemotePasswordIsHashedForMariaDB: MariaDB logs statements as they are.
 func TestRemotePasswordIsHashedForMariaDB(t *testing.T) {
 	account := Account{Account: "m@h", Remote: true, Password: secret.New("hunter2")}

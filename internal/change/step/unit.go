@@ -30,6 +30,7 @@ const (
 	Running UnitState = "running" // enabled and active
 	Enabled UnitState = "enabled" // enabled; started by something else, such as its socket
 	Off     UnitState = "off"     // stopped and masked, so that nothing starts it
+	Stopped UnitState = "stopped" // neither active nor enabled; its file may go
 )
 
 // Name implements change.Step.
@@ -66,6 +67,15 @@ func (u Unit) todo(s facts.Server) (verbs, reasons []string) {
 			verbs = append(verbs, "disable", "mask")
 		}
 		return verbs, reasons
+	}
+	if u.State == Stopped {
+		if now.Active {
+			verbs = append(verbs, "stop")
+		}
+		if now.Enabled {
+			verbs = append(verbs, "disable")
+		}
+		return verbs, nil
 	}
 	if now.Masked {
 		verbs = append(verbs, "unmask")

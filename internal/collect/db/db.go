@@ -22,10 +22,16 @@ import (
 // own are the schemas of the server itself.
 var own = []string{"information_schema", "mysql", "performance_schema", "sys"}
 
-// Observe asks about the accounts ("user@host") and lists the schemas. Accounts
-// with a password among those given, by user, are tried. A server that cannot
+// Accounts are those to ask about.
+type Accounts struct {
+	Names     []string                 // "user@host"
+	Passwords map[string]secret.Secret // that some should have, by user: these are tried
+	Own       bool                     // each is asked about itself: there is no administrator to ask
+}
+
+// Observe asks about the accounts and lists the schemas. A server that cannot
 // be asked is a fact (Reached false), not an error.
-func Observe(ctx context.Context, server mariadb.Conn, accounts []string, passwords map[string]secret.Secret) (facts.Database, error) {
+func Observe(ctx context.Context, server mariadb.Conn, accounts Accounts) (facts.Database, error) {
 	d := facts.Database{Accounts: map[string]facts.Account{}}
 	conn := server.DB
 	if err := conn.QueryRowContext(ctx, "SELECT VERSION(), SUBSTRING_INDEX(USER(), '@', -1)").Scan(&d.Version, &d.Client); err != nil {
@@ -40,20 +46,44 @@ func Observe(ctx context.Context, server mariadb.Conn, accounts []string, passwo
 	if d.Triggers, err = triggers(ctx, conn); err != nil {
 		return d, err
 	}
-	for _, account := range accounts {
-		a, err := observeAccount(ctx, conn, mariadb.User(account))
-		user, _, _ := strings.Cut(account, "@")
-		if password, held := passwords[user]; err == nil && a.Exists && held {
-			var accepted bool
-			accepted, err = server.Server.Accepts(ctx, user, password)
-			a.Refused = !accepted
-		}
+	for _, account := range accounts.Names {
+		a, err := accounts.observe(ctx, server, account)
 		if err != nil {
 			return d, fmt.Errorf("look at database account %s: %w", account, err)
 		}
 		d.Accounts[account] = a
 	}
 	return d, nil
+}
+
+func (a Accounts) observe(ctx context.Context, server mariadb.Conn, account string) (facts.Account, error) {
+	user, _, _ := strings.Cut(account, "@")
+	password, held := a.Passwords[user]
+	if a.Own {
+		return observeSelf(ctx, server.Server, user, password)
+	}
+	seen, err := observeAccount(ctx, server.DB, mariadb.User(account))
+	if err != nil || !seen.Exists || !held {
+		return seen, err
+	}
+	accepted, err := server.Server.Accepts(ctx, user, password)
+	seen.Refused = !accepted
+	return seen, err
+}
+
+// observeSelf has an account look at itself, which needs no right.
+func observeSelf(ctx context.Context, server mariadb.Server, user string, password secret.Secret) (facts.Account, error) {
+	server.User, server.Password = user, password
+	conn, err := mariadb.Open(server)
+	if err != nil {
+		return facts.Account{}, err
+	}
+	defer conn.Close()
+	seen, err := observeAccount(ctx, conn.DB, "CURRENT_USER()")
+	if mariadb.KeptOut(err) {
+		return facts.Account{Refused: true}, nil
+	}
+	return seen, err
 }
 
 // LocalSchemas lists the schemas of this machine's database server, other than

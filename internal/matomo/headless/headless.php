@@ -32,6 +32,7 @@ use Piwik\Updater;
 use Piwik\Version;
 
 const REQUEST_LIMIT = 65536; // bytes
+const LOCK_SECONDS = 300;
 
 error_reporting(E_ALL);
 ini_set('display_errors', 'stderr');
@@ -172,9 +173,15 @@ function state(): array
 /** Does what state() calls missing. May be killed at any point and run again. */
 function install(array $request): array
 {
+    // Another machine may be at it, in the same database. The lock ends with this connection.
+    $database = Config::getInstance()->database;
+    $lock = 'rocca-install-' . md5($database['dbname'] . '/' . $database['tables_prefix']);
+    if (Db::fetchOne('SELECT GET_LOCK(?, ?)', [$lock, LOCK_SECONDS]) != 1) {
+        throw new RuntimeException('another machine has been installing Matomo for ' . LOCK_SECONDS . ' seconds');
+    }
     if (missingTables() === [] && awaitsUpdate()) {
         throw new RuntimeException('the database holds Matomo ' . Option::get('version_core') . ', the release is '
-            . Version::VERSION . "\nhint: bring the database to this version with: console core:update --yes");
+            . Version::VERSION . "\nhint: take that release (release: in rocca.yaml); or bring the database to this version with: console core:update --yes");
     }
     $steps = [];
     foreach (steps($request) as $name => [$done, $do]) {
@@ -241,8 +248,11 @@ function steps(array $request): array
         'plugins' => [
             static fn() => awaitsUpdate() || pluginsToInstall() === [],
             static function (): void {
-                // Some count as installed by default, though nothing was done for them.
-                Manager::getInstance()->clearPluginsInstalledConfig();
+                // Some count as installed by default, though nothing was done for them. What the database
+                // has is not installed again: it may be that of another machine, with data in it.
+                $config = Config::getInstance();
+                $config->PluginsInstalled = ['PluginsInstalled' => pluginsOfDatabase()];
+                $config->forceSave();
                 Manager::getInstance()->installLoadedPlugins();
             },
         ],
@@ -360,14 +370,16 @@ function resetColumns(): void
     DbHelper::createTables();
 }
 
+/** Active plugins that the database holds as installed. */
+function pluginsOfDatabase(): array
+{
+    return array_values(array_filter(activatedPlugins(), static fn($name) => Option::get("version_$name") !== false));
+}
+
 /** Active plugins that either the configuration or the database does not hold as installed. */
 function pluginsToInstall(): array
 {
-    $installed = installedPlugins();
-    return array_filter(
-        activatedPlugins(),
-        static fn($name) => !in_array($name, $installed, true) || Option::get("version_$name") === false
-    );
+    return array_diff(activatedPlugins(), array_intersect(installedPlugins(), pluginsOfDatabase()));
 }
 
 /** Core and plugins that are newer in the release than in the database: name, in the database, in the release. */

@@ -25,6 +25,7 @@ type Event struct {
 	Step    string        `json:"step,omitempty"`
 	Text    string        `json:"text,omitempty"`
 	Elapsed time.Duration `json:"elapsed_ns,omitempty"` // of the step, or of the whole in a note
+	Usual   time.Duration `json:"usual_ns,omitempty"`   // that the step takes, by experience; 0: not known
 	Index   int           `json:"index,omitempty"`      // of the step, from 1
 	Total   int           `json:"total,omitempty"`      // number of steps
 	Err     string        `json:"error,omitempty"`

@@ -15,9 +15,9 @@ import (
 )
 
 // Open returns the handler that fits the output: one JSON object per line when
-// asked for, a live line on a terminal, plain lines elsewhere. The handler may
+// asked for, live lines on a terminal, plain lines elsewhere. The handler may
 // be called from several goroutines. Call end when the work is over, and before
-// anything else is written to a terminal: it takes the live line away.
+// anything else is written to a terminal: it takes the live lines away.
 func Open(w io.Writer, asJSON bool) (tell Handler, end func()) {
 	if asJSON {
 		return JSON(w), func() {}
@@ -26,15 +26,15 @@ func Open(w io.Writer, asJSON bool) (tell Handler, end func()) {
 	if !isFile || !term.IsTerminal(int(file.Fd())) || os.Getenv("TERM") == "dumb" {
 		return Plain(w), func() {}
 	}
-	width := func() int {
-		columns, _, err := term.GetSize(int(file.Fd()))
+	size := func() (columns, rows int) {
+		columns, rows, err := term.GetSize(int(file.Fd()))
 		if err != nil || columns < 1 {
-			return 80
+			return 80, 24
 		}
-		return columns
+		return columns, rows
 	}
 	// https://no-color.org: set and not empty, whatever the value.
-	t := &terminal{out: file, width: width, colour: os.Getenv("NO_COLOR") == ""}
+	t := &terminal{out: file, size: size, colour: os.Getenv("NO_COLOR") == ""}
 	ticker := time.NewTicker(time.Second)
 	over := make(chan struct{})
 	go func() {
@@ -91,6 +91,9 @@ func Plain(w io.Writer) Handler {
 			return
 		}
 		line := fmt.Sprintf("%9s  %-5s %s%s", seconds(e.Time.Sub(first)), e.Kind, place(e), what(e))
+		if e.Kind == Start && e.Usual > 0 {
+			line += " (usually " + seconds(e.Usual) + ")"
+		}
 		if e.Kind == Done || e.Kind == Fail {
 			line += " (" + seconds(e.Elapsed) + ")"
 		}

@@ -135,7 +135,7 @@ func TestSeconds(t *testing.T) {
 // Each handler may be told by many goroutines at once: no line is torn.
 func TestConcurrentTellers(t *testing.T) {
 	var plain, objects, screen bytes.Buffer
-	live := &terminal{out: &screen, width: func() int { return 80 }}
+	live := &terminal{out: &screen, size: func() (int, int) { return 80, 24 }}
 	handlers := []Handler{Plain(&plain), JSON(&objects), live.handle}
 	var tellers sync.WaitGroup
 	for i := range 8 {

@@ -1,28 +1,33 @@
 package progress
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"time"
 )
 
-// terminal shows what has ended as lines that stay, and below them one live
-// line for the step that runs.
+// terminal shows what has ended as lines that stay, and below them a live line
+// for each step that runs.
 type terminal struct {
 	out    io.Writer
-	width  func() int // in columns, asked for each time: windows change
+	size   func() (columns, rows int) // asked for each time: windows change
 	colour bool
 
 	mu    sync.Mutex
 	steps running
-	live  bool // the cursor stands in the live line
+	live  int // lines; the cursor stands in the last one
 	over  bool
 }
+
+// mostLive is how many live lines there are at most.
+const mostLive = 12
 
 // Control sequences: ECMA-48, understood by every terminal of today.
 const (
 	clearLine = "\r\x1b[K"
+	lineAbove = "\x1b[A"
 	green     = "\x1b[32m"
 	red       = "\x1b[31m"
 	yellow    = "\x1b[33m"
@@ -37,7 +42,7 @@ func (t *terminal) handle(e Event) {
 	t.write(t.lasting(e), e.Time)
 }
 
-// tick brings the elapsed time of the live line up to date.
+// tick brings the elapsed times of the live lines up to date.
 func (t *terminal) tick(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -51,25 +56,43 @@ func (t *terminal) end() {
 	t.write("", time.Time{})
 }
 
-// write replaces the live line by lasting lines and a new live line, in one
+// write replaces the live lines by lasting lines and new live lines, in one
 // write, so that nothing flickers.
 func (t *terminal) write(lasting string, now time.Time) {
 	var b strings.Builder
-	if t.live {
-		b.WriteString(clearLine)
+	if t.live > 0 {
+		b.WriteString(clearLine + strings.Repeat(lineAbove+clearLine, t.live-1))
 	}
 	b.WriteString(lasting)
-	t.live = len(t.steps) > 0 && !t.over
-	if t.live {
-		b.WriteString(t.current(t.steps[len(t.steps)-1], now))
-	}
+	lines := t.lines(now)
+	t.live = len(lines)
+	b.WriteString(strings.Join(lines, "\n"))
 	if b.Len() > 0 {
 		_, _ = io.WriteString(t.out, b.String()) // see JSON
 	}
 }
 
+// lines gives the live lines: those of the steps that have run longest, and how
+// many more there are.
+func (t *terminal) lines(now time.Time) []string {
+	if t.over {
+		return nil
+	}
+	width, height := t.size()
+	most := max(1, min(mostLive, height-2))
+	var lines []string
+	for i, step := range t.steps {
+		if i == most-1 && len(t.steps) > most {
+			lines = append(lines, cut(fmt.Sprintf("  and %d more", len(t.steps)-i), width-1))
+			break
+		}
+		lines = append(lines, t.current(step, now, width))
+	}
+	return lines
+}
+
 // lasting gives the lines of an event that stay. A step that begins or waits
-// has only the live line; one with nothing to do and nothing to say has none.
+// has only its live line; one with nothing to do and nothing to say has none.
 func (t *terminal) lasting(e Event) string {
 	line := place(e) + what(e)
 	switch e.Kind {
@@ -92,12 +115,15 @@ func (t *terminal) lasting(e Event) string {
 	return line + "\n" + indented(e.Err, "    ")
 }
 
-// current gives the live line. It is one column narrower than the terminal, as
+// current gives the live line of a step. It is one column narrower than the terminal, as
 // a full line makes some terminals wrap, and a wrapped line cannot be cleared.
-func (t *terminal) current(step runningStep, now time.Time) string {
+func (t *terminal) current(step runningStep, now time.Time, width int) string {
 	text := what(step.begin)
 	elapsed := "  " + seconds(now.Sub(step.begin.Time))
-	room := t.width() - 1
+	if step.begin.Usual > 0 {
+		elapsed += ", usually " + seconds(step.begin.Usual)
+	}
+	room := width - 1
 	if room < columns(elapsed)+12 {
 		elapsed = ""
 	}

@@ -13,6 +13,7 @@ import (
 func emulate(written string, width int) []string {
 	written = regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(written, "")
 	written = strings.ReplaceAll(written, "\x1b[K", "\x00")
+	written = strings.ReplaceAll(written, "\x1b[A", "\x01")
 	rows := [][]rune{nil}
 	row, column := 0, 0
 	next := func() {
@@ -27,6 +28,8 @@ func emulate(written string, width int) []string {
 			column = 0
 		case '\n':
 			next()
+		case 1:
+			row = max(row-1, 0)
 		case 0:
 			rows[row] = rows[row][:min(column, len(rows[row]))]
 		default:
@@ -51,7 +54,7 @@ func emulate(written string, width int) []string {
 // that was written.
 func play(events []Event, width int, colour bool) (screens []string, written string) {
 	var out bytes.Buffer
-	t := &terminal{out: &out, width: func() int { return width }, colour: colour}
+	t := &terminal{out: &out, size: func() (int, int) { return width, 24 }, colour: colour}
 	show := func() {
 		screens = append(screens, strings.Join(emulate(out.String(), width), "\n"))
 	}
@@ -126,14 +129,41 @@ func FuzzTerminal(f *testing.F) {
 		if got := screens[len(screens)-1]; got != want {
 			t.Errorf("in the end the screen shows\n%q\nwant\n%q", got, want)
 		}
-		for _, live := range screens[:6] {
-			if strings.Contains(live, "\n") {
-				t.Errorf("the live line wrapped: %q", live)
+		for i, live := range screens[:6] {
+			// Two steps run from the third event on.
+			if lines := 1 + strings.Count(live, "\n"); lines > 1+i/4 {
+				t.Errorf("a live line wrapped: %q", live)
 			}
 		}
-		known := regexp.MustCompile("\x1b\\[(K|[0-9]{0,2}m)").ReplaceAllString(written, "")
+		known := regexp.MustCompile("\x1b\\[(K|A|[0-9]{0,2}m)").ReplaceAllString(written, "")
 		if strings.ContainsFunc(known, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' || r >= 0x7f && r < 0xa0 || r == '\u202e' }) {
 			t.Errorf("a control character came through: %q", known)
 		}
 	})
+}
+
+func TestTerminalShowsEachStepThatRuns(t *testing.T) {
+	var out bytes.Buffer
+	rows := 24
+	live := &terminal{out: &out, size: func() (int, int) { return 60, rows }}
+	shows := func(want ...string) {
+		t.Helper()
+		if got := strings.TrimRight(strings.Join(emulate(out.String(), 60), "\n"), "\n"); got != strings.Join(want, "\n") {
+			t.Errorf("the screen shows\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+		}
+	}
+	live.handle(Event{Time: began, Kind: Start, Step: "network", Usual: 90 * time.Second})
+	live.handle(Event{Time: began, Kind: Start, Step: "database", Usual: 12 * time.Minute})
+	live.handle(Event{Time: began, Kind: Start, Step: "key"})
+	live.handle(Event{Time: after(5 * time.Second), Kind: Wait, Step: "database", Text: "backing up"})
+	shows("  network  5.0 s, usually 1 min 30 s", "  database: backing up  5.0 s, usually 12 min 00 s", "  key  5.0 s")
+	live.handle(Event{Time: after(9 * time.Second), Kind: Done, Step: "network"})
+	shows("✓ network  9.0 s", "  database: backing up  9.0 s, usually 12 min 00 s", "  key  9.0 s")
+	rows = 4
+	live.handle(Event{Time: after(10 * time.Second), Kind: Start, Step: "role"})
+	shows("✓ network  9.0 s", "  database: backing up  10 s, usually 12 min 00 s", "  and 2 more")
+	live.handle(Event{Time: after(11 * time.Second), Kind: Fail, Step: "key", Err: "no right to make one"})
+	shows("✓ network  9.0 s", "✗ key  11 s", "    no right to make one", "  database: backing up  11 s, usually 12 min 00 s", "  role  1.0 s")
+	live.end()
+	shows("✓ network  9.0 s", "✗ key  11 s", "    no right to make one")
 }

@@ -7,7 +7,7 @@ export RELEASE ACCEPT_UNSIGNED FRONT DEBIAN NAME
 PREFIX  = /usr/local
 DESTDIR =
 
-.PHONY: help build demo test lint bench install man docs clean
+.PHONY: help build demo test lint scan bench install man docs clean
 
 help: ## List what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -15,7 +15,7 @@ help: ## List what there is to make
 	@echo '  sudo make demo RELEASE=matomo.tar.gz FRONT=apache DEBIAN=13 NAME=try'
 
 build: ## Build bin/rocca, for any Debian
-	@CGO_ENABLED=0 scripts/go build -trimpath -o bin/rocca ./cmd/rocca
+	@scripts/go build -ldflags='-s -w' -o bin/rocca ./cmd/rocca
 
 demo: ## Make a throw-away Debian server with Matomo in it (root)
 	@test "$$(id -u)" = 0 || { echo 'make demo: only root can boot a throw-away server' >&2; echo 'hint: sudo make demo' >&2; exit 2; }
@@ -34,7 +34,10 @@ test: ## Run all tests; those of whole servers need root
 lint: ## Check style, directions and common mistakes
 	@scripts/lint
 
-bench: ## Measure parts of rocca, whole servers, and the audit beside lynis, aide and sha256sum (root)
+scan: ## Let KICS judge the templates for AWS (built once, some minutes)
+	@scripts/scan
+
+bench: ## Measure parts of rocca and whole servers, beside lynis, aide, sha256sum and the CDK (root)
 	@scripts/go test -run '^$$' -bench . -benchmem $$(scripts/go list ./internal/...)
 	@scripts/go test -v -count=1 -run '^$$' -bench . -benchtime 1x -timeout 45m ./bench
 
@@ -50,7 +53,7 @@ man: build ## Write the manual pages to dist/man
 
 docs: ## Write the generated pages of docs/ anew
 	@scripts/go test -count=1 ./cmd/rocca -run 'TestCommandReference' -update
-	@scripts/go test -count=1 ./internal/config ./internal/control -update
+	@scripts/go test -count=1 ./internal/config ./internal/control ./internal/aws/settings ./internal/aws/cost ./internal/aws/policy -update
 
 clean: ## Remove what make built; demo servers stay (rocca demo down NAME)
 	rm -rf bin dist

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -93,6 +94,16 @@ func Look(program string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("look up program %s: %w in %s", program, exec.ErrNotFound, Path)
+}
+
+// LookUser finds a program where the caller's own shell finds it. It is for what
+// people run on their own computer; on a server programs are looked up in Path.
+func LookUser(program string) (string, error) {
+	name, err := exec.LookPath(program)
+	if err != nil {
+		return "", fmt.Errorf("look up program %s: %w", program, err)
+	}
+	return filepath.Abs(name)
 }
 
 // Do runs a command to its end. The error is an *Error.

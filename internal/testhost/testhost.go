@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -100,7 +99,6 @@ var built = sync.OnceValues(func() ([]byte, error) {
 		return nil, fmt.Errorf("build rocca: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	_, here, _, _ := runtime.Caller(0)
 	var env []string
 	for _, key := range []string{"GOPATH", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOFLAGS", "GOTOOLCHAIN"} {
 		if value, ok := os.LookupEnv(key); ok {
@@ -108,9 +106,9 @@ var built = sync.OnceValues(func() ([]byte, error) {
 		}
 	}
 	_, err = run.Do(context.Background(), run.Command{
-		Argv: []string{goTool(), "build", "-o", dir + "/rocca", "rocca/cmd/rocca"},
+		Argv: []string{goTool(), "build", "-ldflags", "-s -w", "-o", dir + "/rocca", "rocca/cmd/rocca"},
 		Env:  append(env, "CGO_ENABLED=0"), // runs on every Debian
-		Dir:  filepath.Dir(here),
+		Dir:  ".",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build rocca: %w", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -36,4 +37,21 @@ func deliver(cmd *cobra.Command, path string, content []byte) error {
 // writes to must not hang.
 func openInput(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+// inputLimit caps a small file that the user named, in bytes.
+const inputLimit = 1 << 20
+
+// readInput reads a small file that the user named.
+func readInput(path string) ([]byte, error) {
+	file, err := openInput(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, inputLimit+1))
+	if err == nil && len(text) > inputLimit {
+		err = fmt.Errorf("%s has more than %d bytes", path, inputLimit)
+	}
+	return text, err
 }

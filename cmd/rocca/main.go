@@ -111,7 +111,7 @@ Start with "rocca demo up" (a throw-away server), then "rocca plan" and
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(newUpCommand(), newPlanCommand(), newUndoCommand(), newStatusCommand(), newRunsCommand(),
 		newAuditCommand(), newReachCommand(), newSurfaceCommand(), newFixCommand(), newExplainCommand(), newControlsCommand(), newFactsCommand(),
-		newConfigCommand(), newDemoCommand(), newDocsCommand())
+		newConfigCommand(), newDemoCommand(), newAWSCommand(), newDocsCommand())
 	return root
 }
 

@@ -174,15 +174,20 @@ func TestAWSRightEndsWithTheServers(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		role   string
+		makes  string // type of what is changed
 		failed error
+		given  int
 		calls  int
 	}{
-		{"well", stack.App, nil, 1},
-		{"failed", stack.App, &deploy.BrokenError{}, 1},
-		{"left running", stack.App, &deploy.LeftError{}, 0},
-		{"another stack", stack.Data, nil, 0},
+		{"well", stack.App, "AWS::AutoScaling::AutoScalingGroup", nil, 1, 1},
+		{"failed", stack.App, "AWS::EC2::LaunchTemplate", &deploy.BrokenError{}, 1, 1},
+		{"left running", stack.App, "AWS::EC2::Instance", &deploy.LeftError{}, 1, 0},
+		{"no server is made", stack.App, "AWS::CloudWatch::Alarm", nil, 0, 1},
+		{"another stack", stack.Data, "AWS::EC2::Instance", nil, 0, 0},
 	} {
 		trial.services.ForgetCalls()
+		trial.makes = false
+		trial.note(deploy.StackPlan{Role: c.role, Changes: []deploy.Change{{ID: "X", Type: c.makes, Action: deploy.Update}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		if err := trial.Before(ctx, c.role, known); err != nil {
 			t.Fatal(err)
@@ -194,7 +199,7 @@ func TestAWSRightEndsWithTheServers(t *testing.T) {
 		if n := trial.services.Count("iam", "DeleteRolePolicy"); n != c.calls {
 			t.Errorf("%s: taken back %d times", c.name, n)
 		}
-		if n := trial.services.Count("iam", "PutRolePolicy"); (n == 1) != (c.role == stack.App) {
+		if n := trial.services.Count("iam", "PutRolePolicy"); n != c.given {
 			t.Errorf("%s: given %d times", c.name, n)
 		}
 	}

@@ -56,6 +56,7 @@ type awsDeployment struct {
 	cmd    *cobra.Command
 	json   bool
 	wanted settings.Settings
+	server map[string]any // further keys of rocca.yaml for the servers
 	cloud  client.Config
 	again  string // flag by which the next command means the same settings; may be empty
 
@@ -111,6 +112,7 @@ func (d *awsDeployment) render(ctx context.Context) deploy.Render {
 				k.CA = d.ca.In(bucket, d.wanted.Region)
 			}
 		}
+		k.Server = d.server
 		return stack.Render(d.wanted, k)
 	}
 }

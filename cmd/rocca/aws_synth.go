@@ -42,7 +42,11 @@ With this cdk.json, cdk ls, synth, diff, deploy and destroy work:
 			if err != nil {
 				return err
 			}
-			set, err := stack.Render(wanted, stack.Known{})
+			further, err := flags.furtherKeys(wanted)
+			if err != nil {
+				return err
+			}
+			set, err := stack.Render(wanted, stack.Known{Server: further})
 			if err != nil {
 				return err
 			}

@@ -101,6 +101,12 @@ func load(path string, defaults Defaults, optional bool) (Config, error) {
 	return parse(path, text, defaults)
 }
 
+// Check judges the text of a file as Load does, of a server elsewhere.
+func Check(file string, text []byte, defaults Defaults) error {
+	_, err := parse(file, text, defaults)
+	return err
+}
+
 // parse turns the text of a file into a Config.
 func parse(file string, text []byte, defaults Defaults) (Config, error) {
 	c := defaults.start()

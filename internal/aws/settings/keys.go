@@ -64,6 +64,7 @@ var keys = []document.Key{
 	{"program.sha256", "SHA-256 of what the address answers.", "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"},
 	{"program.file", "A rocca for the architecture of the instance, to upload instead of this one.", "bin/rocca-arm64"},
 	{"release", "Version of Matomo. Empty: the newest that rocca knows.", "5.3.0"},
+	{"server", "File with further keys of rocca.yaml for the servers, such as privacy, hardening and waivers. A name without / lies beside this file. What follows from the deployment (domain, database, roles ..) cannot be in it. Empty: none.", "server.yaml"},
 	{"tags", "On everything that can have tags.", "[{key: Team, value: web}]"},
 	{"tags.key", "Name of the tag.", "Team"},
 	{"tags.value", "Its value.", "web"},

@@ -42,6 +42,7 @@ type Settings struct {
 	Account       Account        `yaml:"account"`        // settings of the whole account
 	Program       Program        `yaml:"program"`        // the rocca that instances run
 	Release       string         `yaml:"release"`        // version of Matomo; empty: the newest that rocca knows
+	Server        string         `yaml:"server"`         // file with further keys of rocca.yaml for the servers; empty: none
 	Tags          []Tag          `yaml:"tags"`           // on everything that can have tags
 }
 

@@ -297,7 +297,8 @@ var defects = []struct {
 	}},
 	{"D32", "passwords on the screen, and read only to see that they are there", func(t trial) {
 		for name, text := range t.repository(".go") {
-			if strings.Contains(text, ".GetSecretValue(") && !strings.HasPrefix(name, "internal/aws/instance/") {
+			// The first login is shown to who asks for it by name, and AWS records that.
+			if strings.Contains(text, ".GetSecretValue(") && !strings.HasPrefix(name, "internal/aws/instance/") && name != "internal/aws/login/login.go" {
 				t.Errorf("%s reads secrets, and is no instance", name)
 			}
 		}

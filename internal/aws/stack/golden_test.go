@@ -187,6 +187,7 @@ var variants = []struct {
 	{settings.Standard, []value{{"program.sha256", strings.Repeat("ef", 32)}}},
 	{settings.Standard, []value{{"program.url", ""}, {"program.sha256", ""}, {"program.file", "bin/rocca-arm64"}}},
 	{settings.Standard, []value{{"release", "5.3.0"}}},
+	{settings.Standard, []value{{"server", "server.yaml"}}}, // its content is read by the verbs
 	{settings.Standard, []value{{"tags", []map[string]string{{"key": "Team", "value": "web"}}}}},
 }
 

@@ -3,6 +3,7 @@
 package stack
 
 import (
+	"rocca/internal/aws/instance"
 	"rocca/internal/aws/settings"
 )
 
@@ -25,13 +26,11 @@ type Known struct {
 	Physical map[string]string // "base.Vpc" -> "vpc-0123..."; what is not here becomes a dynamic reference to its Parameter
 	Program  Artefact          // the rocca that instances fetch
 	CA       Artefact          // the authorities of RDS, a PEM file
+	Server   map[string]any    // further keys of rocca.yaml for the servers; none is secret
 }
 
 // Artefact is a file that instances fetch and check before use.
-type Artefact struct {
-	URL    string // https
-	SHA256 string // hexadecimal
-}
+type Artefact = instance.Artefact
 
 // Set is a rendered deployment.
 type Set struct {

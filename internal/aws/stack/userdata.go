@@ -23,6 +23,7 @@ func (v view) userData(roles []string, logicalID string) ([]byte, error) {
 			AdminNetworks: v.AdminNetworks,
 			SSHNetworks:   append([]netip.Prefix{v.Network.CIDR}, v.Network.SSH...), // of EC2 Instance Connect
 			Release:       v.Release,
+			Server:        v.Known.Server,
 		},
 	}
 	if v.Balanced() {
@@ -55,7 +56,7 @@ func unknown(name string) instance.Artefact {
 func (v view) program() instance.Artefact {
 	switch {
 	case v.Known.Program.URL != "":
-		return instance.Artefact(v.Known.Program)
+		return v.Known.Program
 	case v.Settings.Program.URL != "":
 		return instance.Artefact{URL: v.Settings.Program.URL, SHA256: v.Settings.Program.SHA256}
 	}
@@ -65,7 +66,7 @@ func (v view) program() instance.Artefact {
 // authorities are those that the certificate of RDS leads to.
 func (v view) authorities() instance.Artefact {
 	if v.CA.URL != "" {
-		return instance.Artefact(v.CA)
+		return v.CA
 	}
 	return unknown("authorities.pem")
 }

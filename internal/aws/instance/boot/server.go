@@ -44,7 +44,7 @@ func serverConfig(c instance.Config, credentials string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write rocca.yaml: %w", err)
 	}
-	text = append([]byte("# Written by rocca aws boot, at every boot: to change it, change rocca-aws.yaml\n# (server:) and run rocca aws deploy.\n"), text...)
+	text = append([]byte("# Written by rocca aws boot, at every boot: to change it, change rocca-aws.yaml\n# and the file that it names with server:, and run rocca aws deploy.\n"), text...)
 	if len(c.Server) == 0 {
 		return text, nil
 	}

@@ -11,19 +11,26 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rocca/internal/aws/client"
 	"rocca/internal/aws/info"
+	"rocca/internal/aws/login"
+	"rocca/internal/aws/stack"
 )
 
 func newAWSInfoCommand() *cobra.Command {
 	var flags awsFlags
-	var asJSON bool
+	var asJSON, first bool
 	cmd := &cobra.Command{
 		Use:   "info",
 		Short: "Tell what is deployed: address, stacks, servers, how to get in",
 		Long: `Tell what is deployed: the address of Matomo, the stacks and what they made, the
 servers that run, and how to open a session on them. It reads no secret and
-writes no file. The exit code is 1 when the deployment is not whole.`,
-		Example: "  rocca aws info\n  rocca aws info --json",
+writes no file. The exit code is 1 when the deployment is not whole.
+
+With --first-login it shows the password that the first login of Matomo was made
+with, and nothing else. AWS records who asked, and the owner gets an alarm. Log
+in with it once, change it and turn the second factor on.`,
+		Example: "  rocca aws info\n  rocca aws info --json\n  rocca aws info --first-login",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			wanted, cloud, err := flags.load(cmd.Context())
@@ -33,6 +40,9 @@ writes no file. The exit code is 1 when the deployment is not whole.`,
 			deployed, err := info.Of(cmd.Context(), cloud, wanted)
 			if err != nil {
 				return err
+			}
+			if first {
+				return showFirstLogin(cmd, cloud, deployed)
 			}
 			if asJSON {
 				encoder := json.NewEncoder(cmd.OutOrStdout())
@@ -49,7 +59,24 @@ writes no file. The exit code is 1 when the deployment is not whole.`,
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&first, "first-login", false, "show the password of the first login instead")
+	cmd.MarkFlagsMutuallyExclusive("json", "first-login")
 	return cmd
+}
+
+// showFirstLogin prints the password of the first login, which nothing else does.
+func showFirstLogin(cmd *cobra.Command, cloud client.Config, d info.Deployment) error {
+	arn := d.Output(stack.Data, "Secret")
+	if arn == "" {
+		return fmt.Errorf("show the first login: %s has no secret yet\nhint: rocca aws deploy", d.Name)
+	}
+	password, err := login.First(cmd.Context(), cloud, arn)
+	if err != nil {
+		return fmt.Errorf("show the first login: %w", err)
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "the login is owner, unless superuser.login in the file of server: says otherwise; change its password now")
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), password.Reveal())
+	return err
 }
 
 func showDeployment(w io.Writer, d info.Deployment) error {

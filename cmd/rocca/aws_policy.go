@@ -22,13 +22,14 @@ func newAWSPolicyCommand() *cobra.Command {
 		jobs = append(jobs, string(job))
 	}
 	cmd := &cobra.Command{
-		Use:   "policy deploy|audit|account",
+		Use:   "policy deploy|audit|account|login",
 		Short: "Print the IAM policies that a job needs, and nothing beyond",
 		Long: `Print the IAM policies that somebody needs who does a job with rocca:
 
   deploy   doctor, plan, deploy, destroy, ssh, and all that looks
   audit    what looks and changes nothing: doctor, info, cost, account --plan
   account  settings of the whole account (rocca aws account)
+  login    the password of the first login (rocca aws info --first-login)
 
 They are made from the calls that rocca's code makes and, for deploy, from what
 CloudFormation needs of its caller for the resources in your templates. They

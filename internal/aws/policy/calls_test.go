@@ -26,6 +26,7 @@ var packages = map[Job][]string{
 	Deploy:  {"artefact", "cost", "deploy", "doctor", "handover", "image", "info", "leftover", "provision", "shell", "vault"},
 	Audit:   {"account", "cost", "doctor", "image", "info"},
 	Account: {"account"},
+	Login:   {"info", "login"},
 }
 
 // others call AWS by other rights than the user's.
@@ -76,6 +77,7 @@ var renamed = map[string][]string{
 // besides are actions that a package needs without a call of the SDK.
 var besides = map[string][]string{
 	"artefact": {"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutObject"}, // see its type objects
+	"login":    {"ec2:DescribeInstances", "kms:Decrypt"},                                                                                // info lists servers; the key of the secret
 	"shell":    {"ec2-instance-connect:OpenTunnel"},                                                                                     // a WebSocket that rocca signs itself
 }
 

@@ -25,10 +25,11 @@ const (
 	Deploy  Job = "deploy"  // plan, deploy, destroy, and all that looks
 	Audit   Job = "audit"   // what looks and changes nothing
 	Account Job = "account" // settings of the whole account
+	Login   Job = "login"   // the password of the first login, the one job that reads a secret
 )
 
 // Jobs lists the jobs that have a policy.
-func Jobs() []Job { return []Job{Deploy, Audit, Account} }
+func Jobs() []Job { return []Job{Deploy, Audit, Account, Login} }
 
 // Scope is what a policy is limited to.
 type Scope struct {

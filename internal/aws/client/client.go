@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -48,6 +49,9 @@ func Load(ctx context.Context, o Options) (Config, error) {
 	if _, err := loaded.Credentials.Retrieve(ctx); err != nil {
 		if hint := hintOf(err); hint != "" {
 			return Config{}, fmt.Errorf("look for credentials of AWS: %w\nhint: %s", err, hint)
+		}
+		if strings.Contains(err.Error(), "no EC2 IMDS role found") { // the last place that the SDK looks in
+			err = errors.New("there are none in the environment, in ~/.aws, or of this machine")
 		}
 		return Config{}, fmt.Errorf("look for credentials of AWS: %w\nhint: sign in first: aws sso login, aws configure, or --profile", err)
 	}

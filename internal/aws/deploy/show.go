@@ -171,7 +171,10 @@ func ShowRemovals(w io.Writer, removals []Removal) {
 				gone++
 			}
 		}
-		fmt.Fprintf(w, "  - %s that could be made again\n\n", counted(gone, "resource"))
+		if gone > 0 {
+			fmt.Fprintf(w, "  - %s that could be made again\n", counted(gone, "resource"))
+		}
+		fmt.Fprintln(w)
 	}
 }
 

@@ -23,10 +23,12 @@ func IsHost(name string) bool {
 			return false
 		}
 	}
-	if strings.Trim(labels[len(labels)-1], "0123456789") != "" {
+	// A top-level domain begins with a letter. Browsers read a last label of
+	// digits only as an address.
+	last := labels[len(labels)-1]
+	if last[0] >= 'a' || len(labels) == 1 && strings.Trim(last, "0123456789") != "" {
 		return true
 	}
-	// A last label of digits only makes browsers read it as an address.
 	_, err := netip.ParseAddr(name)
 	return err == nil
 }

@@ -5,10 +5,7 @@ package account
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/aws/smithy-go"
 
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/settings"
@@ -153,9 +150,4 @@ func look(ctx context.Context, s Setting) Reading {
 		err = fmt.Errorf("read %s: %w", s.Name, client.Explain(err))
 	}
 	return Reading{Setting: s, State: state, Err: err}
-}
-
-func hasCode(err error, code string) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && api.ErrorCode() == code
 }

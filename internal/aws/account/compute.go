@@ -134,7 +134,7 @@ func buckets(c client.Config, w Wanted) Setting {
 		Why:  "no bucket, of whomever in this account, can be opened to the world",
 		Read: func(ctx context.Context) (State, error) {
 			answer, err := asks.GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{AccountId: &w.Account})
-			if hasCode(err, "NoSuchPublicAccessBlockConfiguration") {
+			if client.Refused(err, "NoSuchPublicAccessBlockConfiguration") {
 				return State{Is: "not set", Undo: []string{"aws s3control delete-public-access-block --account-id " + w.Account}}, nil
 			}
 			if err != nil {

@@ -186,7 +186,7 @@ func makeRecorder(ctx context.Context, c client.Config, w Wanted, name string) e
 	}
 	service := "config.amazonaws.com"
 	_, err = iam.NewFromConfig(c).CreateServiceLinkedRole(ctx, &iam.CreateServiceLinkedRoleInput{AWSServiceName: &service})
-	if err != nil && !hasCode(err, "InvalidInput") { // it is there already
+	if err != nil && !client.Refused(err, "InvalidInput") { // it is there already
 		return err
 	}
 	asks := configservice.NewFromConfig(c)
@@ -205,7 +205,7 @@ func makeRecorder(ctx context.Context, c client.Config, w Wanted, name string) e
 func logBucket(ctx context.Context, c client.Config, w Wanted) (string, error) {
 	name := "/rocca/" + w.Deployment + "/base/LogBucket"
 	answer, err := ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
-	if hasCode(err, "ParameterNotFound") {
+	if client.Refused(err, "ParameterNotFound") {
 		return "", nil
 	}
 	if err != nil {
@@ -222,7 +222,7 @@ func hub(c client.Config, w Wanted) Setting {
 		Price: "$0.001 for each check, about $4 a month; under its newer plan per resource it takes over what GuardDuty and Inspector bill",
 		Read: func(ctx context.Context) (State, error) {
 			_, err := asks.DescribeHub(ctx, &securityhub.DescribeHubInput{})
-			if hasCode(err, "InvalidAccessException") || hasCode(err, "ResourceNotFoundException") { // not subscribed
+			if client.Refused(err, "InvalidAccessException") || client.Refused(err, "ResourceNotFoundException") { // not subscribed
 				return State{Is: "off", Undo: []string{"aws securityhub disable-security-hub --region " + c.Region}}, nil
 			}
 			if err != nil {
@@ -277,7 +277,7 @@ func contact(c client.Config, w Wanted) Setting {
 		Why:  "AWS tells somebody who reads it when the account is misused",
 		Read: func(ctx context.Context) (State, error) {
 			answer, err := asks.GetAlternateContact(ctx, &accountapi.GetAlternateContactInput{AlternateContactType: accounttypes.AlternateContactTypeSecurity})
-			if hasCode(err, "ResourceNotFoundException") {
+			if client.Refused(err, "ResourceNotFoundException") {
 				state := State{Is: "none", Undo: []string{"aws account delete-alternate-contact --alternate-contact-type SECURITY"}}
 				if w.Phone == "" {
 					state.Left = "AWS takes none without a telephone number (--phone)"

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -137,10 +136,7 @@ func refusal(status int, content []byte) error {
 }
 
 // missing tells whether there is no such object.
-func missing(err error) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && (api.ErrorCode() == "NotFound" || api.ErrorCode() == "NoSuchKey")
-}
+func missing(err error) bool { return client.Refused(err, "NotFound", "NoSuchKey") }
 
 func (o objects) get(ctx context.Context, key string) ([]byte, error) {
 	a, err := o.ask(ctx, call{method: http.MethodGet, key: key})

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -86,17 +87,17 @@ func Explain(err error) error {
 
 // Denied tells whether AWS refused to let this identity make the call.
 func Denied(err error) bool {
-	return hasCode(err, "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "AuthorizationErrorException")
+	return Refused(err, "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "AuthorizationErrorException")
 }
 
 // Expired tells whether the credentials were good once.
 func Expired(err error) bool {
-	return hasCode(err, "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
+	return Refused(err, "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
 }
 
 // Throttled tells whether AWS asks to be called less often.
 func Throttled(err error) bool {
-	_, throttled := retry.DefaultThrottleErrorCodes[code(err)]
+	_, throttled := retry.DefaultThrottleErrorCodes[Code(err)]
 	return throttled
 }
 
@@ -107,9 +108,9 @@ func hintOf(err error) string {
 		return "aws configure list-profiles lists those there are"
 	case Expired(err):
 		return "the credentials have expired: sign in again (aws sso login, or new keys), then run the same command; it goes on where it stopped"
-	case hasCode(err, "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidAccessKeyId", "AuthFailure"):
+	case Refused(err, "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidAccessKeyId", "AuthFailure"):
 		return "AWS does not know these credentials: aws sts get-caller-identity shows which are used"
-	case hasCode(err, "OptInRequired"):
+	case Refused(err, "OptInRequired"):
 		return "the region or service is not enabled in this account: aws account enable-region"
 	case Denied(err):
 		return "rocca aws policy prints the policy that each job needs"
@@ -119,7 +120,9 @@ func hintOf(err error) string {
 	return ""
 }
 
-func code(err error) string {
+// Code is that of an error that AWS answered, such as ValidationError; empty
+// when AWS did not answer.
+func Code(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return api.ErrorCode()
@@ -127,12 +130,14 @@ func code(err error) string {
 	return ""
 }
 
-func hasCode(err error, codes ...string) bool {
-	have := code(err)
-	for _, c := range codes {
-		if c == have {
-			return true
-		}
-	}
-	return false
+// Refused tells whether AWS answered with one of these codes.
+func Refused(err error, codes ...string) bool {
+	code := Code(err)
+	return code != "" && slices.Contains(codes, code)
+}
+
+// NoStack tells whether CloudFormation knows no such stack. It says so with a
+// ValidationError that has no better mark than its text.
+func NoStack(err error) bool {
+	return Refused(err, "ValidationError") && strings.Contains(err.Error(), "does not exist")
 }

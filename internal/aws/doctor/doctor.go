@@ -142,12 +142,6 @@ func unseen(err error) verdict {
 	return verdict{check.Unknown, text, hint}
 }
 
-// refused tells whether AWS refused with one of these codes.
-func refused(err error, codes ...string) bool {
-	var answer smithy.APIError
-	return errors.As(err, &answer) && slices.Contains(codes, answer.ErrorCode())
-}
-
 // count is how many resources of a type the deployment has.
 func (e *exam) count(kind string) int {
 	n := 0

@@ -7,11 +7,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	dnstypes "github.com/aws/aws-sdk-go-v2/service/route53/types"
 
+	"rocca/internal/aws/client"
+	"rocca/internal/aws/info"
 	"rocca/internal/aws/stack"
 )
 
@@ -33,7 +33,7 @@ func (e *exam) certificate(ctx context.Context) (verdict, error) {
 		return fail("tls.certificate: one of ACM in "+e.cloud.Region, "%s is not a certificate in %s", arn, e.cloud.Region), nil
 	}
 	found, err := acm.NewFromConfig(e.cloud).DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: &arn})
-	if refused(err, "ResourceNotFoundException", "InvalidArnException") {
+	if client.Refused(err, "ResourceNotFoundException", "InvalidArnException") {
 		return fail("tls.certificate: one that is there; empty asks for a new one", "there is no certificate %s", arn), nil
 	}
 	if err != nil {
@@ -71,7 +71,7 @@ func (e *exam) zone(ctx context.Context) (verdict, error) {
 		return ok("DNS is kept elsewhere: rocca aws info tells what to point %s to", e.wanted.Domain), nil
 	}
 	found, err := route53.NewFromConfig(e.cloud).GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &e.wanted.Zone})
-	if refused(err, "NoSuchHostedZone", "InvalidInput") {
+	if client.Refused(err, "NoSuchHostedZone", "InvalidInput") {
 		return fail("aws route53 list-hosted-zones lists those there are", "there is no zone %s", e.wanted.Zone), nil
 	}
 	if err != nil {
@@ -102,7 +102,7 @@ func (e *exam) record(ctx context.Context) (verdict, error) {
 		switch r.Type {
 		case dnstypes.RRTypeA, dnstypes.RRTypeAaaa, dnstypes.RRTypeCname:
 			// A record of ours is there when the stack is.
-			if s, _, err := e.stack(ctx, stack.App); err != nil || s == ours {
+			if _, whose, err := info.Look(ctx, e.cloud, e.wanted, stack.App); err != nil || whose == info.Ours {
 				return ok("%s %s is ours", e.wanted.Domain, r.Type), err
 			}
 			return fail("delete it, or leave zone empty and point it to the deployment yourself", "%s has a record %s, which CloudFormation does not replace", e.wanted.Domain, r.Type), nil
@@ -111,47 +111,20 @@ func (e *exam) record(ctx context.Context) (verdict, error) {
 	return ok("%s is free", e.wanted.Domain), nil
 }
 
-// standing is whose a stack is.
-type standing int
-
-const (
-	free standing = iota
-	ours
-	foreign
-)
-
-// stack tells whose the stack of a role is, and its state.
-func (e *exam) stack(ctx context.Context, role string) (standing, cfntypes.StackStatus, error) {
-	name := stack.Name(e.wanted, role)
-	found, err := cloudformation.NewFromConfig(e.cloud).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
-	if refused(err, "ValidationError") && strings.Contains(err.Error(), "does not exist") {
-		return free, "", nil
-	}
-	if err != nil || len(found.Stacks) == 0 || found.Stacks[0].StackStatus == cfntypes.StackStatusReviewInProgress {
-		return free, "", err // at most the place of a plan, which has no tags yet
-	}
-	for _, tag := range found.Stacks[0].Tags {
-		if aws.ToString(tag.Key) == stack.DeploymentTag && aws.ToString(tag.Value) == e.wanted.Name {
-			return ours, found.Stacks[0].StackStatus, nil
-		}
-	}
-	return foreign, found.Stacks[0].StackStatus, nil
-}
-
 func (e *exam) stacks(ctx context.Context) (verdict, error) {
 	var there []string
 	for _, s := range e.set.Stacks {
-		whose, state, err := e.stack(ctx, s.Role)
+		found, whose, err := info.Look(ctx, e.cloud, e.wanted, s.Role)
 		switch {
 		case err != nil:
 			return verdict{}, err
-		case whose == foreign:
-			return fail("name: another one", "%s is there (%s), and not of this deployment", s.Name, state), nil
-		case whose == ours && strings.HasSuffix(string(state), "_IN_PROGRESS"):
-			return warn("rocca aws deploy --attach follows it", "%s is %s: somebody is at work", s.Name, state), nil
-		case whose == ours && strings.HasSuffix(string(state), "_FAILED"):
-			return warn("rocca aws deploy goes on where it can", "%s is %s", s.Name, state), nil
-		case whose == ours:
+		case whose == info.Foreign:
+			return fail("name: another one", "%s is there (%s), and not of this deployment", s.Name, found.State), nil
+		case whose == info.Ours && strings.HasSuffix(found.State, "_IN_PROGRESS"):
+			return warn("rocca aws deploy --attach follows it", "%s is %s: somebody is at work", s.Name, found.State), nil
+		case whose == info.Ours && strings.HasSuffix(found.State, "_FAILED"):
+			return warn("rocca aws deploy goes on where it can", "%s is %s", s.Name, found.State), nil
+		case whose == info.Ours:
 			there = append(there, s.Name)
 		}
 	}

@@ -24,7 +24,7 @@ func (e *exam) identity(ctx context.Context) []check.Check {
 	credentials := check.Check{ID: "credentials", What: "AWS knows who asks"}
 	region := check.Check{ID: "region.enabled", What: "the region is enabled in this account"}
 	who, err := client.Who(ctx, e.cloud)
-	if refused(err, "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "OptInRequired") {
+	if client.Refused(err, "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "OptInRequired") {
 		there := e.cloud.Copy()
 		there.Region = everywhere
 		if elsewhere, err := client.Who(ctx, there); err == nil {

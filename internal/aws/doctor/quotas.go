@@ -37,7 +37,7 @@ func (e *exam) room(ctx context.Context, q quota, used, needed int) (verdict, er
 	limit := 0.0
 	applied, err := quotas.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: &q.service, QuotaCode: &q.code})
 	switch {
-	case refused(err, "NoSuchResourceException"): // it was never raised
+	case client.Refused(err, "NoSuchResourceException"): // it was never raised
 		usual, err := quotas.GetAWSDefaultServiceQuota(ctx, &servicequotas.GetAWSDefaultServiceQuotaInput{ServiceCode: &q.service, QuotaCode: &q.code})
 		if err != nil {
 			return verdict{}, err
@@ -79,7 +79,7 @@ func (e *exam) roomForAddresses(ctx context.Context) (verdict, error) {
 
 func (e *exam) roomForInstances(ctx context.Context) (verdict, error) {
 	kinds, err := e.servers.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{InstanceTypes: []types.InstanceType{types.InstanceType(e.wanted.Instance.Type)}})
-	if refused(err, "InvalidInstanceType") || err == nil && len(kinds.InstanceTypes) == 0 {
+	if client.Refused(err, "InvalidInstanceType") || err == nil && len(kinds.InstanceTypes) == 0 {
 		return verdict{}, nil // which instance.type tells
 	}
 	if err != nil {

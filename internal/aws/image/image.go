@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/smithy-go"
 
 	"rocca/internal/aws/client"
 )
@@ -95,8 +94,7 @@ var architectures = map[string]string{"amd64": "x86_64", "arm64": "arm64"}
 
 func describe(ctx context.Context, c client.Config, question *ec2.DescribeImagesInput) ([]Image, error) {
 	answer, err := ec2.NewFromConfig(c).DescribeImages(ctx, question)
-	var refused smithy.APIError
-	if errors.As(err, &refused) && strings.HasPrefix(refused.ErrorCode(), "InvalidAMIID.") {
+	if strings.HasPrefix(client.Code(err), "InvalidAMIID.") {
 		return nil, ErrNone
 	}
 	if err != nil {

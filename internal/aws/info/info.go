@@ -4,7 +4,6 @@ package info
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
-	"github.com/aws/smithy-go"
 
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/settings"
@@ -66,13 +64,14 @@ func (d Deployment) Output(role, key string) string {
 // are an error.
 func Of(ctx context.Context, c client.Config, wanted settings.Settings) (Deployment, error) {
 	d := Deployment{Version: 1, Name: wanted.Name, Region: wanted.Region, Profile: wanted.Profile, URL: "https://" + wanted.Domain + "/"}
-	formation := cloudformation.NewFromConfig(c)
 	for _, role := range stack.Roles() {
-		one, there, err := describe(ctx, formation, wanted.Name, role, stack.Name(wanted, role))
-		if err != nil {
-			return d, err
-		}
-		if there {
+		one, whose, err := Look(ctx, c, wanted, role)
+		switch {
+		case err != nil:
+			return d, fmt.Errorf("ask about the stack %s: %w", one.Name, client.Explain(err))
+		case whose == Foreign:
+			return d, fmt.Errorf("ask about the stack %s: it is not rocca's (no tag %s=%s)\nhint: give this deployment another name", one.Name, stack.DeploymentTag, wanted.Name)
+		case whose == Ours:
 			d.Stacks = append(d.Stacks, one)
 		}
 	}
@@ -95,20 +94,28 @@ func (d Deployment) record(domain string) string {
 	return ""
 }
 
-func describe(ctx context.Context, c *cloudformation.Client, deployment, role, name string) (one Stack, there bool, err error) {
-	answer, err := c.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(name)})
-	if absent(err) {
-		return Stack{}, false, nil
+// Whose is a stack.
+type Whose int
+
+// A name that only a plan has taken is free.
+const (
+	Free Whose = iota
+	Ours
+	Foreign
+)
+
+// Look asks about one stack of a deployment. The error is that of AWS.
+func Look(ctx context.Context, c client.Config, wanted settings.Settings, role string) (Stack, Whose, error) {
+	one := Stack{Role: role, Name: stack.Name(wanted, role), Outputs: map[string]string{}}
+	answer, err := cloudformation.NewFromConfig(c).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(one.Name)})
+	if client.NoStack(err) {
+		return one, Free, nil
 	}
-	if err != nil {
-		return Stack{}, false, fmt.Errorf("ask about the stack %s: %w", name, client.Explain(err))
-	}
-	if len(answer.Stacks) == 0 || answer.Stacks[0].StackStatus == types.StackStatusReviewInProgress {
-		return Stack{}, false, nil // at most the place of a plan, which has no tags yet
+	if err != nil || len(answer.Stacks) == 0 || answer.Stacks[0].StackStatus == types.StackStatusReviewInProgress {
+		return one, Free, err // at most the place of a plan, which has no tags yet
 	}
 	s := answer.Stacks[0]
-	one = Stack{Role: role, Name: name, State: string(s.StackStatus), Protected: aws.ToBool(s.EnableTerminationProtection), Outputs: map[string]string{}}
-	one.Changed = aws.ToTime(s.CreationTime).UTC()
+	one.State, one.Protected, one.Changed = string(s.StackStatus), aws.ToBool(s.EnableTerminationProtection), aws.ToTime(s.CreationTime).UTC()
 	if s.LastUpdatedTime != nil {
 		one.Changed = s.LastUpdatedTime.UTC()
 	}
@@ -116,16 +123,9 @@ func describe(ctx context.Context, c *cloudformation.Client, deployment, role, n
 		one.Outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 	}
 	for _, tag := range s.Tags {
-		if aws.ToString(tag.Key) == stack.DeploymentTag && aws.ToString(tag.Value) == deployment {
-			return one, true, nil
+		if aws.ToString(tag.Key) == stack.DeploymentTag && aws.ToString(tag.Value) == wanted.Name {
+			return one, Ours, nil
 		}
 	}
-	return Stack{}, false, fmt.Errorf("ask about the stack %s: it is not rocca's (no tag %s=%s)\nhint: give this deployment another name", name, stack.DeploymentTag, deployment)
-}
-
-// absent tells whether CloudFormation knows no such stack. It says so with a
-// ValidationError that has no better mark than its text.
-func absent(err error) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && api.ErrorCode() == "ValidationError" && strings.Contains(api.ErrorMessage(), "does not exist")
+	return one, Foreign, nil
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/smithy-go"
 
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/instance"
@@ -174,14 +173,5 @@ func (b *boot) signal(ctx context.Context, failed error) error {
 // nobodyWaits tells an instance that was started when the stack was complete: by
 // its auto-scaling group, or again.
 func nobodyWaits(err error) bool {
-	return code(err) == "ValidationError" && strings.Contains(err.Error(), "cannot be signaled")
-}
-
-// code is that of an error that AWS answered, or empty.
-func code(err error) string {
-	var answered smithy.APIError
-	if errors.As(err, &answered) {
-		return answered.ErrorCode()
-	}
-	return ""
+	return client.Code(err) == "ValidationError" && strings.Contains(err.Error(), "cannot be signaled")
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,8 +39,17 @@ name this deployment: its stacks, roles, secrets and buckets, and no others.
 IAM takes 6144 characters in a policy. What is longer comes as several, which
 are attached together: on standard output as one object by name, with -o as a
 file each. AWS is not called.`,
-		Example:   "  rocca aws policy audit\n  rocca aws policy deploy -o policies",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Example: "  rocca aws policy audit\n  rocca aws policy deploy -o policies",
+		Args: func(_ *cobra.Command, args []string) error {
+			known := strings.Join(jobs, ", ")
+			switch {
+			case len(args) != 1:
+				return fmt.Errorf("print the policies of a job: name one job\nhint: there are %s", known)
+			case !slices.Contains(jobs, args[0]):
+				return fmt.Errorf("print the policies of a job: invalid argument %q\nhint: there are %s", args[0], known)
+			}
+			return nil
+		},
 		ValidArgs: jobs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wanted, err := settings.Load(config, settings.AcceptWorldSSH)

@@ -125,7 +125,7 @@ func tellChecks(w io.Writer, all []check.Check, asJSON bool) error {
 func readAuthority(name string) (*x509.CertPool, error) {
 	text, err := readInput(name)
 	if err != nil {
-		return nil, fmt.Errorf("read the authority: %w", err)
+		return nil, fmt.Errorf("read the authority: %w\nhint: --ca names a PEM file that you may read", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
@@ -137,7 +137,7 @@ func readAuthority(name string) (*x509.CertPool, error) {
 func readToken(name string) (secret.Secret, error) {
 	text, err := readInput(name)
 	if err != nil {
-		return secret.Secret{}, fmt.Errorf("read the token: %w", err)
+		return secret.Secret{}, fmt.Errorf("read the token: %w\nhint: --token-file names a file that you may read; Matomo makes tokens under Personal, Security", err)
 	}
 	token := secret.New(strings.TrimSpace(string(text)))
 	if token.IsZero() {

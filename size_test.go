@@ -50,6 +50,9 @@ func TestClientsAreNotPutBehindInterfaces(t *testing.T) {
 	}
 }
 
+// schemas are clients that Ask and AskREST of package client take the place of.
+var schemas = []string{"acm", "backup", "cloudtrail", "cloudwatch", "cloudwatchlogs", "configservice", "ec2instanceconnect", "pricing", "secretsmanager", "servicequotas", "ssm"}
+
 // fatUses lists what in a file brings all methods of a client into the program.
 func fatUses(s source) []string {
 	const service = "github.com/aws/aws-sdk-go-v2/service/"
@@ -70,6 +73,9 @@ func fatUses(s source) []string {
 		return true
 	})
 	for _, spec := range s.file.Imports {
+		if name, ok := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), service); ok && slices.Contains(schemas, strings.TrimSuffix(name, "/types")) {
+			found = append(found, at(spec)+": "+name+" brings a description of all its operations into the program (up to 1.3 MB): take client.Ask")
+		}
 		if strings.Trim(spec.Path.Value, `"`) == service+"s3" {
 			found = append(found, at(spec)+": S3's client puts itself behind an interface, which brings all methods of it into the program (5 MB): take what package artefact has")
 		}
@@ -84,6 +90,7 @@ func TestTheSizeRulesCatch(t *testing.T) {
 import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	fat "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"example.org/ours"
 )
 
@@ -100,7 +107,8 @@ func f() {
 	}
 	const service = "github.com/aws/aws-sdk-go-v2/service/"
 	found := fatUses(source{path: "fat.go", file: file, imports: map[string]string{"ec2": service + "ec2", "fat": service + "s3", "ours": "example.org/ours"}})
-	if len(found) != 3 || !strings.Contains(found[0], "fat.go:10:2: NewDescribeVpcsPaginator") || !strings.Contains(found[1], "fat.go:11:2: NewBucketExistsWaiter") || !strings.Contains(found[2], "fat.go:5:2: S3's client") {
+	if len(found) != 4 || !strings.Contains(found[0], "fat.go:11:2: NewDescribeVpcsPaginator") || !strings.Contains(found[1], "fat.go:12:2: NewBucketExistsWaiter") ||
+		!strings.Contains(found[2], "fat.go:5:2: S3's client") || !strings.Contains(found[3], "fat.go:6:2: ssm/types brings") {
 		t.Errorf("found %q", found)
 	}
 }

@@ -1,7 +1,7 @@
 package test
 
 import (
-	"compress/gzip"
+	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
-	"github.com/aws/smithy-go/encoding/cbor"
 )
 
 // testReports: the instance tells how it is, and what it did, once.
@@ -31,8 +30,7 @@ func (d *deployment) testReports(t *testing.T, i *ec2) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		answers = append(answers, trackerAnswers(t, r)...)
-		w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
-		_, _ = w.Write(cbor.Encode(cbor.Map{}))
+		_, _ = io.WriteString(w, "{}")
 	})
 	if state := i.run(t, "systemctl", "is-enabled", "rocca-report.timer") + i.run(t, "systemctl", "is-active", "rocca-report.timer"); state != "enabledactive" {
 		t.Fatalf("the timer is %s", state)
@@ -92,35 +90,20 @@ func (d *deployment) testReports(t *testing.T, i *ec2) {
 
 // trackerAnswers reads what an instance tells of its tracker.
 func trackerAnswers(t *testing.T, r *http.Request) []float64 {
-	body := io.Reader(r.Body)
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		plain, err := gzip.NewReader(r.Body)
-		if err != nil {
-			t.Error(err)
-			return nil
+	var in struct {
+		MetricData []struct {
+			MetricName string
+			Value      float64
 		}
-		body = plain
 	}
-	text, err := io.ReadAll(body)
-	if err != nil {
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		t.Error(err)
-	}
-	read, err := cbor.Decode(text)
-	if err != nil {
-		t.Error(err)
-		return nil
 	}
 	var all []float64
-	for _, one := range read.(cbor.Map)["MetricData"].(cbor.List) {
-		datum := one.(cbor.Map)
-		if datum["MetricName"] != cbor.String("TrackerAnswers") {
-			continue
+	for _, datum := range in.MetricData {
+		if datum.MetricName == "TrackerAnswers" {
+			all = append(all, datum.Value)
 		}
-		value, err := cbor.AsFloat64(datum["Value"])
-		if err != nil {
-			t.Error(err)
-		}
-		all = append(all, value)
 	}
 	return all
 }

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 )
 
 // Key signs stand-in releases. Its private part never leaves the memory.
@@ -35,7 +35,7 @@ func NewKey() (*Key, error) {
 // Sign returns an armored detached signature of the data.
 func (k *Key) Sign(data []byte) ([]byte, error) {
 	var signature bytes.Buffer
-	if err := openpgp.ArmoredDetachSign(&signature, k.entity, bytes.NewReader(data), settings); err != nil {
+	if err := openpgp.ArmoredDetachSign(&signature, []*openpgp.Entity{k.entity}, bytes.NewReader(data), &openpgp.SignParams{Config: settings}); err != nil {
 		return nil, fmt.Errorf("sign the stand-in: %w", err)
 	}
 	return signature.Bytes(), nil

@@ -15,8 +15,6 @@ import (
 	inspectortypes "github.com/aws/aws-sdk-go-v2/service/inspector2/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3bucket "github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3control"
-	s3types "github.com/aws/aws-sdk-go-v2/service/s3control/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
@@ -213,8 +211,7 @@ func TestNothingIsLowered(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Half of it is set; the other half is added, and none is taken away.
-	half := &s3control.PutPublicAccessBlockInput{AccountId: new(awstest.Account), PublicAccessBlockConfiguration: &s3types.PublicAccessBlockConfiguration{BlockPublicAcls: new(true), RestrictPublicBuckets: new(true)}}
-	if _, err := s3control.NewFromConfig(config, func(o *s3control.Options) { o.EndpointResolverV2 = oneEndpoint(cloud.Endpoint) }).PutPublicAccessBlock(t.Context(), half); err != nil {
+	if err := writeBlock(t.Context(), config, awstest.Account, block{BlockPublicAcls: true, RestrictPublicBuckets: true}); err != nil {
 		t.Fatal(err)
 	}
 	quiet := everything

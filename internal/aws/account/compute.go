@@ -4,15 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3control"
-	s3types "github.com/aws/aws-sdk-go-v2/service/s3control/types"
-	smithyendpoints "github.com/aws/smithy-go/endpoints"
 
 	"rocca/internal/aws/client"
 )
@@ -124,31 +120,25 @@ func compute(c client.Config) []Setting {
 
 // buckets is the block of public access of all buckets of the account.
 func buckets(c client.Config, w Wanted) Setting {
-	asks := s3control.NewFromConfig(c, func(o *s3control.Options) {
-		if c.BaseEndpoint != nil {
-			o.EndpointResolverV2 = oneEndpoint(*c.BaseEndpoint)
-		}
-	})
 	return Setting{
 		Name: "no public buckets",
 		Why:  "no bucket, of whomever in this account, can be opened to the world",
 		Read: func(ctx context.Context) (State, error) {
-			answer, err := asks.GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{AccountId: &w.Account})
+			is, err := readBlock(ctx, c, w.Account)
 			if client.Refused(err, "NoSuchPublicAccessBlockConfiguration") {
 				return State{Is: "not set", Undo: []string{"aws s3control delete-public-access-block --account-id " + w.Account}}, nil
 			}
 			if err != nil {
 				return State{}, err
 			}
-			is := answer.PublicAccessBlockConfiguration
 			parts := []struct {
 				name string
-				on   *bool
+				on   bool
 			}{{"BlockPublicAcls", is.BlockPublicAcls}, {"IgnorePublicAcls", is.IgnorePublicAcls}, {"BlockPublicPolicy", is.BlockPublicPolicy}, {"RestrictPublicBuckets", is.RestrictPublicBuckets}}
 			var off, was []string
 			for _, p := range parts {
-				was = append(was, fmt.Sprintf("%s=%t", p.name, aws.ToBool(p.on)))
-				if !aws.ToBool(p.on) {
+				was = append(was, fmt.Sprintf("%s=%t", p.name, p.on))
+				if !p.on {
 					off = append(off, p.name)
 				}
 			}
@@ -161,27 +151,9 @@ func buckets(c client.Config, w Wanted) Setting {
 			}, nil
 		},
 		Set: func(ctx context.Context) error {
-			yes := true
-			_, err := asks.PutPublicAccessBlock(ctx, &s3control.PutPublicAccessBlockInput{
-				AccountId:                      &w.Account,
-				PublicAccessBlockConfiguration: &s3types.PublicAccessBlockConfiguration{BlockPublicAcls: &yes, IgnorePublicAcls: &yes, BlockPublicPolicy: &yes, RestrictPublicBuckets: &yes},
-			})
-			return err
+			return writeBlock(ctx, c, w.Account, block{BlockPublicAcls: true, IgnorePublicAcls: true, BlockPublicPolicy: true, RestrictPublicBuckets: true})
 		},
 	}
-}
-
-// oneEndpoint is an endpoint of the user's own (AWS_ENDPOINT_URL): it has no
-// name for each account, as AWS has, and S3 Control insists on one.
-type oneEndpoint string
-
-// ResolveEndpoint is asked by the client of S3 Control.
-func (o oneEndpoint) ResolveEndpoint(context.Context, s3control.EndpointParameters) (smithyendpoints.Endpoint, error) {
-	address, err := url.Parse(string(o))
-	if err != nil {
-		return smithyendpoints.Endpoint{}, err
-	}
-	return smithyendpoints.Endpoint{URI: *address}, nil
 }
 
 // network is the block of public access of networks. It would cut off the very

@@ -11,15 +11,12 @@ import (
 	analyzertypes "github.com/aws/aws-sdk-go-v2/service/accessanalyzer/types"
 	accountapi "github.com/aws/aws-sdk-go-v2/service/account"
 	accounttypes "github.com/aws/aws-sdk-go-v2/service/account/types"
-	"github.com/aws/aws-sdk-go-v2/service/configservice"
-	configtypes "github.com/aws/aws-sdk-go-v2/service/configservice/types"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	guardtypes "github.com/aws/aws-sdk-go-v2/service/guardduty/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/inspector2"
 	inspectortypes "github.com/aws/aws-sdk-go-v2/service/inspector2/types"
 	"github.com/aws/aws-sdk-go-v2/service/securityhub"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"rocca/internal/aws/client"
 )
@@ -131,19 +128,18 @@ func guardDuty(c client.Config, w Wanted) Setting {
 
 // recorder is AWS Config. Its history goes to the bucket of logs.
 func recorder(c client.Config, w Wanted) Setting {
-	asks := configservice.NewFromConfig(c)
 	const name = "default"
 	return Setting{
 		Name:  "AWS Config recorder",
 		Why:   "keeps what every resource was at any time, for those who look into an incident",
 		Price: "$0.003 for each recorded change: about $2 a month, more where much is made and removed",
 		Read: func(ctx context.Context) (State, error) {
-			answer, err := asks.DescribeConfigurationRecorderStatus(ctx, &configservice.DescribeConfigurationRecorderStatusInput{})
+			found, err := recorders(ctx, c)
 			if err != nil {
 				return State{}, err
 			}
 			stop := "aws configservice stop-configuration-recorder --region " + c.Region + " --configuration-recorder-name "
-			if len(answer.ConfigurationRecordersStatus) == 0 {
+			if len(found) == 0 {
 				state := State{Is: "off", Undo: []string{
 					stop + name,
 					"aws configservice delete-delivery-channel --region " + c.Region + " --delivery-channel-name " + name,
@@ -155,27 +151,38 @@ func recorder(c client.Config, w Wanted) Setting {
 				}
 				return state, err
 			}
-			is := answer.ConfigurationRecordersStatus[0]
+			is := found[0]
 			if is.Recording {
 				return State{Good: true, Is: "on"}, nil
 			}
-			return State{Is: "stopped", Undo: []string{stop + aws.ToString(is.Name)}}, nil
+			return State{Is: "stopped", Undo: []string{stop + is.Name}}, nil
 		},
 		Set: func(ctx context.Context) error {
-			found, err := asks.DescribeConfigurationRecorderStatus(ctx, &configservice.DescribeConfigurationRecorderStatusInput{})
+			found, err := recorders(ctx, c)
 			if err != nil {
 				return err
 			}
 			starts := name
-			if len(found.ConfigurationRecordersStatus) > 0 {
-				starts = aws.ToString(found.ConfigurationRecordersStatus[0].Name)
+			if len(found) > 0 {
+				starts = found[0].Name
 			} else if err := makeRecorder(ctx, c, w, name); err != nil {
 				return err
 			}
-			_, err = asks.StartConfigurationRecorder(ctx, &configservice.StartConfigurationRecorderInput{ConfigurationRecorderName: &starts})
-			return err
+			return client.Ask(ctx, c, "config:StartConfigurationRecorder", client.Fields{"ConfigurationRecorderName": starts}, nil)
 		},
 	}
+}
+
+// recorderStatus is what AWS Config tells of a recorder.
+type recorderStatus struct {
+	Name      string
+	Recording bool
+}
+
+func recorders(ctx context.Context, c client.Config) ([]recorderStatus, error) {
+	var answer struct{ ConfigurationRecordersStatus []recorderStatus }
+	err := client.Ask(ctx, c, "config:DescribeConfigurationRecorderStatus", client.Fields{}, &answer)
+	return answer.ConfigurationRecordersStatus, err
 }
 
 // makeRecorder makes a recorder of everything, and where it delivers to.
@@ -189,29 +196,28 @@ func makeRecorder(ctx context.Context, c client.Config, w Wanted, name string) e
 	if err != nil && !client.Refused(err, "InvalidInput") { // it is there already
 		return err
 	}
-	asks := configservice.NewFromConfig(c)
 	role := "arn:aws:iam::" + w.Account + ":role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
-	_, err = asks.PutConfigurationRecorder(ctx, &configservice.PutConfigurationRecorderInput{ConfigurationRecorder: &configtypes.ConfigurationRecorder{
-		Name: &name, RoleARN: &role, RecordingGroup: &configtypes.RecordingGroup{AllSupported: true, IncludeGlobalResourceTypes: true},
-	}})
+	err = client.Ask(ctx, c, "config:PutConfigurationRecorder", client.Fields{"ConfigurationRecorder": client.Fields{
+		"name": name, "roleARN": role, "recordingGroup": client.Fields{"allSupported": true, "includeGlobalResourceTypes": true},
+	}}, nil)
 	if err != nil {
 		return err
 	}
-	_, err = asks.PutDeliveryChannel(ctx, &configservice.PutDeliveryChannelInput{DeliveryChannel: &configtypes.DeliveryChannel{Name: &name, S3BucketName: &bucket}})
-	return err
+	return client.Ask(ctx, c, "config:PutDeliveryChannel", client.Fields{"DeliveryChannel": client.Fields{"name": name, "s3BucketName": bucket}}, nil)
 }
 
 // logBucket is the deployment's bucket of logs, empty before there is one.
 func logBucket(ctx context.Context, c client.Config, w Wanted) (string, error) {
 	name := "/rocca/" + w.Deployment + "/base/LogBucket"
-	answer, err := ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
+	var answer struct{ Parameter struct{ Value string } }
+	err := client.Ask(ctx, c, "ssm:GetParameter", client.Fields{"Name": name}, &answer)
 	if client.Refused(err, "ParameterNotFound") {
 		return "", nil
 	}
 	if err != nil {
 		return "", err
 	}
-	return aws.ToString(answer.Parameter.Value), nil
+	return answer.Parameter.Value, nil
 }
 
 func hub(c client.Config, w Wanted) Setting {

@@ -1,30 +1,24 @@
 package artefact
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/xml"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"rocca/internal/aws/client"
 )
 
 // objects are those of one bucket. The SDK's client of S3 puts itself behind an
 // interface, and so brings all its hundred operations into the program: 5 MB,
-// for the six that are needed here. Signatures, kinds of errors and when to try
-// again are the SDK's none the less.
+// for the six that are needed here.
 type objects struct {
 	bucket string
 	cloud  client.Config
@@ -39,75 +33,11 @@ type call struct {
 	body   []byte
 }
 
-// answer is what is left of one.
-type answer struct {
-	header  http.Header
-	content []byte
-}
-
-// mostAnswer caps what is read of an answer, in bytes: lists have a thousand
-// entries.
-const mostAnswer = 16 << 20
-
 // checksum is the header by which S3 checks what it is sent, in base64.
 const checksum = "X-Amz-Checksum-Sha256"
 
-// ask asks as often as the configuration says.
-func (o objects) ask(ctx context.Context, c call) (answer, error) {
-	retryer := o.cloud.Retryer()
-	for attempt := 1; ; attempt++ {
-		a, err := o.once(ctx, c)
-		if err == nil || attempt >= retryer.MaxAttempts() || !retryer.IsErrorRetryable(err) {
-			return a, err
-		}
-		pause, tooMuch := retryer.RetryDelay(attempt, err)
-		if tooMuch != nil {
-			return a, err
-		}
-		select {
-		case <-ctx.Done():
-			return a, context.Cause(ctx)
-		case <-time.After(pause):
-		}
-	}
-}
-
-func (o objects) once(ctx context.Context, c call) (answer, error) {
-	request, err := http.NewRequestWithContext(ctx, c.method, o.url(c).String(), bytes.NewReader(c.body))
-	if err != nil {
-		return answer{}, err
-	}
-	for name, values := range c.header {
-		request.Header[name] = values
-	}
-	credentials, err := o.cloud.Credentials.Retrieve(ctx)
-	if err != nil {
-		return answer{}, err
-	}
-	sum := sha256.Sum256(c.body)
-	hash := hex.EncodeToString(sum[:])
-	request.Header.Set("X-Amz-Content-Sha256", hash)
-	signer := v4.NewSigner(func(s *v4.SignerOptions) { s.DisableURIPathEscaping = true })
-	if err := signer.SignHTTP(ctx, credentials, request, hash, "s3", o.cloud.Region, time.Now()); err != nil {
-		return answer{}, err
-	}
-	web := o.cloud.HTTPClient
-	if web == nil {
-		web = http.DefaultClient
-	}
-	got, err := web.Do(request)
-	if err != nil {
-		return answer{}, err
-	}
-	defer got.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(got.Body, mostAnswer))
-	if err != nil {
-		return answer{}, err
-	}
-	if got.StatusCode >= 300 {
-		return answer{}, &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: got}, Err: refusal(got.StatusCode, content)}
-	}
-	return answer{got.Header, content}, nil
+func (o objects) ask(ctx context.Context, c call) (client.Answer, error) {
+	return client.Do(ctx, o.cloud, client.Request{Service: "s3", Method: c.method, URL: o.url(c), Header: c.header, Body: c.body, Refusal: refusal})
 }
 
 // url is that of the bucket's own host, or below an endpoint that was named.
@@ -126,11 +56,11 @@ func (o objects) url(c call) *url.URL {
 }
 
 // refusal is the error of an answer. To HEAD there is only a status.
-func refusal(status int, content []byte) error {
+func refusal(a client.Answer) *smithy.GenericAPIError {
 	var said struct{ Code, Message string }
-	if err := xml.Unmarshal(content, &said); err != nil || said.Code == "" {
-		said.Code = map[int]string{http.StatusNotFound: "NotFound", http.StatusForbidden: "AccessDenied"}[status]
-		said.Message = http.StatusText(status)
+	if err := xml.Unmarshal(a.Content, &said); err != nil || said.Code == "" {
+		said.Code = map[int]string{http.StatusNotFound: "NotFound", http.StatusForbidden: "AccessDenied"}[a.Status]
+		said.Message = http.StatusText(a.Status)
 	}
 	return &smithy.GenericAPIError{Code: said.Code, Message: said.Message}
 }
@@ -140,7 +70,7 @@ func missing(err error) bool { return client.Refused(err, "NotFound", "NoSuchKey
 
 func (o objects) get(ctx context.Context, key string) ([]byte, error) {
 	a, err := o.ask(ctx, call{method: http.MethodGet, key: key})
-	return a.content, err
+	return a.Content, err
 }
 
 // sum is the SHA-256 that S3 keeps of an object; empty when there is no such
@@ -153,7 +83,7 @@ func (o objects) sum(ctx context.Context, key string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return a.header.Get(checksum), nil
+	return a.Header.Get(checksum), nil
 }
 
 // put writes an object. S3 refuses it when it has another sum.
@@ -190,7 +120,7 @@ func (o objects) list(ctx context.Context, query url.Values) (page, error) {
 	if err != nil {
 		return p, err
 	}
-	if err := xml.Unmarshal(a.content, &p); err != nil {
+	if err := xml.Unmarshal(a.Content, &p); err != nil {
 		return p, fmt.Errorf("read the list: %w", err)
 	}
 	return p, nil
@@ -261,7 +191,7 @@ func (o objects) remove(ctx context.Context, versions []version) (stay int, why 
 		return 0, "", err
 	}
 	var done struct{ Error []struct{ Message string } }
-	if err := xml.Unmarshal(a.content, &done); err != nil {
+	if err := xml.Unmarshal(a.Content, &done); err != nil {
 		return 0, "", fmt.Errorf("read what was deleted: %w", err)
 	}
 	if len(done.Error) > 0 {

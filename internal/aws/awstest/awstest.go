@@ -429,9 +429,8 @@ func (c *Cloud) enter(call Call, key string) (answer http.HandlerFunc, failure *
 }
 
 var (
-	scope   = regexp.MustCompile(`Credential=([^/]+)/[^/]+/[^/]+/([^/]+)/aws4_request`)
-	inBody  = regexp.MustCompile(`(?:^|&)Action=([A-Za-z0-9]+)`)
-	smithed = regexp.MustCompile(`^/service/[^/]+/operation/([A-Za-z0-9]+)$`)
+	scope  = regexp.MustCompile(`Credential=([^/]+)/[^/]+/[^/]+/([^/]+)/aws4_request`)
+	inBody = regexp.MustCompile(`(?:^|&)Action=([A-Za-z0-9]+)`)
 )
 
 // callOf tells what a request asks for, and the access key of who asks.
@@ -453,8 +452,6 @@ func callOf(r *http.Request, body []byte) (Call, string) {
 		call.Operation = target
 	case inBody.Match(body) && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 		call.Operation = string(inBody.FindSubmatch(body)[1])
-	case smithed.MatchString(r.URL.Path):
-		call.Operation = smithed.FindStringSubmatch(r.URL.Path)[1]
 	case r.URL.Query().Get("Action") != "":
 		call.Operation = r.URL.Query().Get("Action")
 	case call.Service == "s3":
@@ -470,6 +467,8 @@ func operationOnObjects(r *http.Request) string {
 	_, key, _ := strings.Cut(strings.Trim(r.URL.Path, "/"), "/")
 	query := r.URL.Query()
 	switch {
+	case strings.HasPrefix(r.URL.Path, "/v20180820/"): // S3 Control
+		return map[string]string{http.MethodGet: "GetPublicAccessBlock", http.MethodPut: "PutPublicAccessBlock"}[r.Method]
 	case key != "":
 		return map[string]string{http.MethodGet: "GetObject", http.MethodHead: "HeadObject", http.MethodPut: "PutObject"}[r.Method]
 	case query.Get("list-type") == "2":

@@ -140,7 +140,6 @@ func TestOtherProcessesCallsAreToldApart(t *testing.T) {
 		{"POST", "/", "Action=DescribeVpcs&Version=2016-11-15", map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "Authorization": "AWS4-HMAC-SHA256 Credential=AK/20260101/eu-central-1/ec2/aws4_request, SignedHeaders=host"}, Call{"ec2", "DescribeVpcs"}},
 		{"POST", "/", "{}", map[string]string{"X-Amz-Target": "secretsmanager.GetSecretValue", "Authorization": "AWS4-HMAC-SHA256 Credential=AK/20260101/eu-central-1/secretsmanager/aws4_request"}, Call{"secretsmanager", "GetSecretValue"}},
 		{"GET", "/detector", "", map[string]string{"Authorization": "AWS4-HMAC-SHA256 Credential=AK/20260101/eu-central-1/guardduty/aws4_request"}, Call{"guardduty", "GET /detector"}},
-		{"POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData", "", map[string]string{"Authorization": "AWS4-HMAC-SHA256 Credential=AK/20260101/eu-central-1/monitoring/aws4_request"}, Call{"monitoring", "PutMetricData"}},
 		{"PUT", "/bucket/key?X-Amz-Credential=AK%2F20260101%2Feu-central-1%2Fs3%2Faws4_request", "Action=none", nil, Call{"s3", "PutObject"}},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), c.method, "http://127.0.0.1"+c.target, strings.NewReader(c.body))

@@ -3,10 +3,9 @@ package doctor
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/acm"
-	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	dnstypes "github.com/aws/aws-sdk-go-v2/service/route53/types"
 
@@ -32,7 +31,14 @@ func (e *exam) certificate(ctx context.Context) (verdict, error) {
 	if parts := strings.Split(arn, ":"); len(parts) < 6 || parts[2] != "acm" || parts[3] != e.cloud.Region {
 		return fail("tls.certificate: one of ACM in "+e.cloud.Region, "%s is not a certificate in %s", arn, e.cloud.Region), nil
 	}
-	found, err := acm.NewFromConfig(e.cloud).DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: &arn})
+	var found struct {
+		Certificate struct {
+			DomainName, Status      string
+			SubjectAlternativeNames []string
+			NotAfter                float64 // in seconds since 1970; 0: it has no end yet
+		}
+	}
+	err := client.Ask(ctx, e.cloud, "acm:DescribeCertificate", client.Fields{"CertificateArn": arn}, &found)
 	if client.Refused(err, "ResourceNotFoundException", "InvalidArnException") {
 		return fail("tls.certificate: one that is there; empty asks for a new one", "there is no certificate %s", arn), nil
 	}
@@ -40,18 +46,19 @@ func (e *exam) certificate(ctx context.Context) (verdict, error) {
 		return verdict{}, err
 	}
 	c := found.Certificate
-	names := append([]string{aws.ToString(c.DomainName)}, c.SubjectAlternativeNames...)
+	ends := time.Unix(int64(c.NotAfter), 0).UTC()
+	names := append([]string{c.DomainName}, c.SubjectAlternativeNames...)
 	switch {
-	case c.Status != acmtypes.CertificateStatusIssued:
-		return fail("prove the domain: aws acm describe-certificate shows the record that ACM wants", "it is %s", strings.ToLower(string(c.Status))), nil
+	case c.Status != "ISSUED":
+		return fail("prove the domain: aws acm describe-certificate shows the record that ACM wants", "it is %s", strings.ToLower(c.Status)), nil
 	case !covers(names, e.wanted.Domain):
 		return fail("tls.certificate: one for "+e.wanted.Domain, "it is for %s", strings.Join(names, ", ")), nil
-	case c.NotAfter != nil && c.NotAfter.Before(e.now):
-		return fail("renew or import it again", "it has expired on %s", c.NotAfter.Format("2006-01-02")), nil
-	case c.NotAfter != nil && c.NotAfter.Before(e.now.AddDate(0, 0, expiresSoon)):
-		return warn("aws acm describe-certificate tells why it is not renewed", "it expires on %s", c.NotAfter.Format("2006-01-02")), nil
+	case c.NotAfter != 0 && ends.Before(e.now):
+		return fail("renew or import it again", "it has expired on %s", ends.Format("2006-01-02")), nil
+	case c.NotAfter != 0 && ends.Before(e.now.AddDate(0, 0, expiresSoon)):
+		return warn("aws acm describe-certificate tells why it is not renewed", "it expires on %s", ends.Format("2006-01-02")), nil
 	}
-	return ok("issued for %s", aws.ToString(c.DomainName)), nil
+	return ok("issued for %s", c.DomainName), nil
 }
 
 // covers tells whether a name is among those of a certificate: itself, or by a

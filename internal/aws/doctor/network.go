@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -102,19 +101,24 @@ func (e *exam) trail(ctx context.Context) (verdict, error) {
 	if !e.wanted.Account.Trail {
 		return ok("the deployment makes none"), nil
 	}
-	found, err := cloudtrail.NewFromConfig(e.cloud).DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{IncludeShadowTrails: aws.Bool(true)})
-	if err != nil {
+	var found struct {
+		TrailList []struct {
+			Name                                    string
+			IsMultiRegionTrail, IsOrganizationTrail bool
+		}
+	}
+	if err := client.Ask(ctx, e.cloud, "cloudtrail:DescribeTrails", client.Fields{"includeShadowTrails": true}, &found); err != nil {
 		return verdict{}, err
 	}
 	for _, t := range found.TrailList {
-		if aws.ToString(t.Name) == e.wanted.Name || !aws.ToBool(t.IsMultiRegionTrail) {
+		if t.Name == e.wanted.Name || !t.IsMultiRegionTrail {
 			continue
 		}
 		whose := "this account"
-		if aws.ToBool(t.IsOrganizationTrail) {
+		if t.IsOrganizationTrail {
 			whose = "the organization"
 		}
-		return warn("account.trail: false, if that one is watched", "%s of %s records every region already: a second copy costs $2 per 100000 events", aws.ToString(t.Name), whose), nil
+		return warn("account.trail: false, if that one is watched", "%s of %s records every region already: a second copy costs $2 per 100000 events", t.Name, whose), nil
 	}
 	return ok("there is no other one"), nil
 }

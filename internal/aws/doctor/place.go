@@ -8,7 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"rocca/internal/aws/check"
 	"rocca/internal/aws/client"
@@ -149,18 +148,23 @@ func (e *exam) services(ctx context.Context) (verdict, error) {
 		}
 	}
 	path := "/aws/service/global-infrastructure/regions/" + e.cloud.Region + "/services"
-	more := func(in *ssm.GetParametersByPathInput, out *ssm.GetParametersByPathOutput) bool {
-		return client.Next(&in.NextToken, out.NextToken)
-	}
 	there := 0
-	for page, err := range client.Pages(ctx, ssm.NewFromConfig(e.cloud).GetParametersByPath, &ssm.GetParametersByPathInput{Path: &path}, more) {
-		if err != nil {
+	for question := (client.Fields{"Path": path}); ; {
+		var page struct {
+			Parameters []struct{ Value string }
+			NextToken  string
+		}
+		if err := client.Ask(ctx, e.cloud, "ssm:GetParametersByPath", question, &page); err != nil {
 			return verdict{}, err
 		}
 		for _, p := range page.Parameters {
 			there++
-			needed[aws.ToString(p.Value)] = false
+			needed[p.Value] = false
 		}
+		if page.NextToken == "" {
+			break
+		}
+		question["NextToken"] = page.NextToken
 	}
 	if there == 0 {
 		return verdict{check.Unknown, "AWS lists no services of " + e.cloud.Region, ""}, nil

@@ -10,7 +10,6 @@ import (
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/stack"
@@ -33,21 +32,16 @@ func (e *exam) room(ctx context.Context, q quota, used, needed int) (verdict, er
 	if needed == 0 {
 		return verdict{}, nil
 	}
-	quotas := servicequotas.NewFromConfig(e.cloud)
-	limit := 0.0
-	applied, err := quotas.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: &q.service, QuotaCode: &q.code})
-	switch {
-	case client.Refused(err, "NoSuchResourceException"): // it was never raised
-		usual, err := quotas.GetAWSDefaultServiceQuota(ctx, &servicequotas.GetAWSDefaultServiceQuotaInput{ServiceCode: &q.service, QuotaCode: &q.code})
-		if err != nil {
-			return verdict{}, err
-		}
-		limit = aws.ToFloat64(usual.Quota.Value)
-	case err != nil:
-		return verdict{}, err
-	default:
-		limit = aws.ToFloat64(applied.Quota.Value)
+	var answer struct{ Quota struct{ Value float64 } }
+	which := client.Fields{"ServiceCode": q.service, "QuotaCode": q.code}
+	err := client.Ask(ctx, e.cloud, "servicequotas:GetServiceQuota", which, &answer)
+	if client.Refused(err, "NoSuchResourceException") { // it was never raised
+		err = client.Ask(ctx, e.cloud, "servicequotas:GetAWSDefaultServiceQuota", which, &answer)
 	}
+	if err != nil {
+		return verdict{}, err
+	}
+	limit := answer.Quota.Value
 	if float64(used+needed) > limit {
 		return fail(fmt.Sprintf("aws service-quotas request-service-quota-increase --service-code %s --quota-code %s --desired-value %d", q.service, q.code, used+needed),
 			"%d needed, and others use %d of %g", needed, used, limit), nil

@@ -6,9 +6,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/instance/boot"
 	"rocca/internal/secret"
@@ -18,11 +15,11 @@ import (
 // the secret of the deployment (the output Secret of the stack data). Whoever
 // has logged in may have changed it since.
 func First(ctx context.Context, c client.Config, arn string) (secret.Secret, error) {
-	answer, err := secretsmanager.NewFromConfig(c).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(arn)})
-	if err != nil {
+	var answer struct{ SecretString string }
+	if err := client.Ask(ctx, c, "secretsmanager:GetSecretValue", client.Fields{"SecretId": arn}, &answer); err != nil {
 		return secret.Secret{}, fmt.Errorf("read the secret of the deployment: %w", client.Explain(err))
 	}
-	derived, err := boot.Derive([]byte(aws.ToString(answer.SecretString)))
+	derived, err := boot.Derive([]byte(answer.SecretString))
 	if err != nil {
 		return secret.Secret{}, fmt.Errorf("read the secret of the deployment: %w", err)
 	}

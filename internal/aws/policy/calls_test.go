@@ -40,11 +40,7 @@ var others = map[string]string{
 // prefixes of actions, where they are not named as the SDK's package is.
 var prefixes = map[string]string{
 	"accessanalyzer":         "access-analyzer",
-	"cloudwatchlogs":         "logs",
-	"configservice":          "config",
-	"ec2instanceconnect":     "ec2-instance-connect",
 	"elasticloadbalancingv2": "elasticloadbalancing",
-	"s3control":              "s3",
 }
 
 // renamed are operations whose actions have other names, or that need others
@@ -69,13 +65,12 @@ var renamed = map[string][]string{
 	"s3:ListObjectVersions":           {"s3:ListBucketVersions"},
 	"s3:ListObjectsV2":                {"s3:ListBucket"},
 	"s3:UploadPart":                   {"s3:PutObject"},
-	"s3control:GetPublicAccessBlock":  {"s3:GetAccountPublicAccessBlock"},
-	"s3control:PutPublicAccessBlock":  {"s3:PutAccountPublicAccessBlock"},
 	"sts:GetCallerIdentity":           nil, // nobody needs to be allowed
 }
 
 // besides are actions that a package needs without a call of the SDK.
 var besides = map[string][]string{
+	"account":  {"s3:GetAccountPublicAccessBlock", "s3:PutAccountPublicAccessBlock"},                                                    // see its type block
 	"artefact": {"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutObject"}, // see its type objects
 	"login":    {"ec2:DescribeInstances", "kms:Decrypt"},                                                                                // info lists servers; the key of the secret
 	"shell":    {"ec2-instance-connect:OpenTunnel"},                                                                                     // a WebSocket that rocca signs itself
@@ -182,7 +177,8 @@ func callsOfPackages(t *testing.T) map[string][]string {
 }
 
 // callsOf lists the actions that a file needs: each call of a service of the
-// SDK has its input written out, also those by paginators and waiters.
+// SDK has its input written out, also those by paginators and waiters, and
+// client.Ask is told the action.
 func callsOf(t *testing.T, name string, text []byte) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.SkipObjectResolution)
@@ -210,6 +206,16 @@ func callsOf(t *testing.T, name string, text []byte) []string {
 				actions = append(actions, actionsOfInput(services, selector)...)
 			}
 		case *ast.CallExpr:
+			if isAsk(n) {
+				action, ok := n.Args[2].(*ast.BasicLit)
+				if !ok {
+					t.Errorf("%s: an action that is not written out in client.Ask is hidden from the policies", name)
+					return true
+				}
+				written, _ := strconv.Unquote(action.Value)
+				service, operation, _ := strings.Cut(written, ":")
+				actions = append(actions, actionsOfOperation(service, operation)...)
+			}
 			if function, ok := n.Fun.(*ast.Ident); ok && function.Name == "new" {
 				if selector, ok := n.Args[0].(*ast.SelectorExpr); ok {
 					actions = append(actions, actionsOfInput(services, selector)...)
@@ -231,7 +237,21 @@ func actionsOfInput(services map[string]string, selector *ast.SelectorExpr) []st
 	if !ok || !isInput || services[x.Name] == "" {
 		return nil
 	}
-	service := services[x.Name]
+	return actionsOfOperation(services[x.Name], operation)
+}
+
+// isAsk tells whether a call is that of client.Ask or AskREST, which take the
+// action.
+func isAsk(call *ast.CallExpr) bool {
+	selector, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || !slices.Contains([]string{"Ask", "AskREST"}, selector.Sel.Name) || len(call.Args) < 5 {
+		return false
+	}
+	x, ok := selector.X.(*ast.Ident)
+	return ok && x.Name == "client"
+}
+
+func actionsOfOperation(service, operation string) []string {
 	if actions, other := renamed[service+":"+operation]; other {
 		return actions
 	}
@@ -258,7 +278,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	guard "github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"example.org/other"
 )
@@ -268,12 +287,12 @@ func f() {
 	in := new(guard.ListDetectorsInput)
 	s3c.HeadBucket(ctx, &s3.HeadBucketInput{})
 	s3c.PutObject(ctx, &s3.PutObjectInput{})
-	control.GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{})
 	who.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	client.Ask(ctx, c, "config:PutConfigurationRecorder", client.Fields{}, nil)
 	x := other.FormInput{}
 }
 `
-	want := []string{"ec2:DescribeVpcs", "ec2:DescribeInstances", "guardduty:ListDetectors", "s3:ListBucket", "s3:PutObject", "s3:GetAccountPublicAccessBlock"}
+	want := []string{"ec2:DescribeVpcs", "ec2:DescribeInstances", "guardduty:ListDetectors", "s3:ListBucket", "s3:PutObject", "config:PutConfigurationRecorder", "iam:PassRole"}
 	if diff := cmp.Diff(want, callsOf(t, "p.go", []byte(source))); diff != "" {
 		t.Error(diff)
 	}

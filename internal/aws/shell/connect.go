@@ -16,7 +16,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2instanceconnect"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
@@ -40,10 +39,10 @@ func Connect(ctx context.Context, c client.Config, i Instance, key crypto.Signer
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", i.ID, err)
 	}
-	answer, err := ec2instanceconnect.NewFromConfig(c).SendSSHPublicKey(ctx, &ec2instanceconnect.SendSSHPublicKeyInput{
-		InstanceId: aws.String(i.ID), InstanceOSUser: aws.String(User), AvailabilityZone: aws.String(i.Zone),
-		SSHPublicKey: aws.String(string(ssh.MarshalAuthorizedKey(public))),
-	})
+	var answer struct{ Success bool }
+	err = client.Ask(ctx, c, "ec2-instance-connect:SendSSHPublicKey", client.Fields{
+		"InstanceId": i.ID, "InstanceOSUser": User, "AvailabilityZone": i.Zone, "SSHPublicKey": string(ssh.MarshalAuthorizedKey(public)),
+	}, &answer)
 	if err != nil {
 		return fmt.Errorf("let a key in to %s: %w", i.ID, client.Explain(err))
 	}

@@ -5,13 +5,9 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"regexp"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"golang.org/x/crypto/ssh"
 
 	"rocca/internal/aws/client"
@@ -21,6 +17,9 @@ import (
 // legacyPath is where the AWS guide keeps private keys (S1.17). The role of the
 // instances may read nothing below it.
 const legacyPath = "/matomo/ec2/private-key/"
+
+// encrypted is the type of parameters that are.
+const encrypted = "SecureString"
 
 // legacyName is what may follow.
 var legacyName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
@@ -33,21 +32,21 @@ func LegacyKey(ctx context.Context, c client.Config, name, encryption, deploymen
 	if !legacyName.MatchString(name) {
 		return nil, fmt.Errorf("read the key %q: a name has up to 64 letters, digits and _ . -", name)
 	}
-	path, store := legacyPath+name, ssm.NewFromConfig(c)
-	answer, err := store.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(path), WithDecryption: aws.Bool(true)})
-	var none *types.ParameterNotFound
+	path := legacyPath + name
+	var answer struct{ Parameter struct{ Type, Value string } }
+	err := client.Ask(ctx, c, "ssm:GetParameter", client.Fields{"Name": path, "WithDecryption": true}, &answer)
 	switch {
-	case errors.As(err, &none):
-		return makeLegacyKey(ctx, store, path, encryption, deployment)
+	case client.Refused(err, "ParameterNotFound"):
+		return makeLegacyKey(ctx, c, path, encryption, deployment)
 	case err != nil:
 		return nil, fmt.Errorf("read the key %s: %w", path, client.Explain(err))
-	case answer.Parameter.Type != types.ParameterTypeSecureString:
+	case answer.Parameter.Type != encrypted:
 		return nil, fmt.Errorf("read the key %s: it is not encrypted (%s)\nhint: delete it, and let rocca make a new one", path, answer.Parameter.Type)
 	}
-	return parseKey([]byte(aws.ToString(answer.Parameter.Value)), path)
+	return parseKey([]byte(answer.Parameter.Value), path)
 }
 
-func makeLegacyKey(ctx context.Context, store *ssm.Client, path, encryption, deployment string) (crypto.Signer, error) {
+func makeLegacyKey(ctx context.Context, c client.Config, path, encryption, deployment string) (crypto.Signer, error) {
 	key, err := NewKey()
 	if err != nil {
 		return nil, fmt.Errorf("make the key %s: %w", path, err)
@@ -56,10 +55,10 @@ func makeLegacyKey(ctx context.Context, store *ssm.Client, path, encryption, dep
 	if err != nil {
 		return nil, fmt.Errorf("make the key %s: %w", path, err)
 	}
-	_, err = store.PutParameter(ctx, &ssm.PutParameterInput{
-		Name: aws.String(path), Type: types.ParameterTypeSecureString, KeyId: aws.String(encryption), Value: aws.String(string(pem.EncodeToMemory(block))),
-		Tags: []types.Tag{{Key: aws.String(stack.DeploymentTag), Value: aws.String(deployment)}},
-	})
+	err = client.Ask(ctx, c, "ssm:PutParameter", client.Fields{
+		"Name": path, "Type": encrypted, "KeyId": encryption, "Value": string(pem.EncodeToMemory(block)),
+		"Tags": []client.Fields{{"Key": stack.DeploymentTag, "Value": deployment}},
+	}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("store the key %s: %w", path, client.Explain(err))
 	}

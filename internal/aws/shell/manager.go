@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-
 	"rocca/internal/aws/client"
 	"rocca/internal/run"
 )
@@ -27,12 +24,16 @@ func Manager(ctx context.Context, c client.Config, i Instance, document string) 
 	if err != nil {
 		return fmt.Errorf("open a session on %s: %w\nhint: install the Session Manager plugin of AWS, or use --connect", i.ID, err)
 	}
-	request := &ssm.StartSessionInput{Target: aws.String(i.ID), DocumentName: aws.String(document), Reason: aws.String("rocca aws ssh")}
-	answer, err := ssm.NewFromConfig(c).StartSession(ctx, request)
+	var answer struct { // which the plugin gets as it is
+		SessionID  string `json:"SessionId"`
+		TokenValue string
+		StreamURL  string `json:"StreamUrl"`
+	}
+	err = client.Ask(ctx, c, "ssm:StartSession", client.Fields{"Target": i.ID, "DocumentName": document, "Reason": "rocca aws ssh"}, &answer)
 	if err != nil {
 		return fmt.Errorf("open a session on %s: %w\nhint: is the SSM agent on it (instance.agent)? --connect needs none", i.ID, client.Explain(err))
 	}
-	token, err := json.Marshal(map[string]*string{"SessionId": answer.SessionId, "TokenValue": answer.TokenValue, "StreamUrl": answer.StreamUrl})
+	token, err := json.Marshal(answer)
 	if err != nil {
 		return fmt.Errorf("open a session on %s: %w", i.ID, err)
 	}

@@ -4,12 +4,9 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/backup"
-	"github.com/aws/aws-sdk-go-v2/service/backup/types"
+	"net/http"
+	"net/url"
 
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/stack"
@@ -22,18 +19,14 @@ import (
 func Ensure(ctx context.Context, c client.Config, region, deployment string, days int) error {
 	there := c.Copy()
 	there.Region = region
-	service := backup.NewFromConfig(there)
-	_, err := service.CreateBackupVault(ctx, &backup.CreateBackupVaultInput{
-		BackupVaultName: aws.String(deployment), BackupVaultTags: map[string]string{stack.DeploymentTag: deployment},
-	})
-	var exists *types.AlreadyExistsException
-	if err != nil && !errors.As(err, &exists) {
+	path := "/backup-vaults/" + url.PathEscape(deployment)
+	tags := client.Fields{"BackupVaultTags": client.Fields{stack.DeploymentTag: deployment}}
+	err := client.AskREST(ctx, there, "backup:CreateBackupVault", http.MethodPut, path, tags, nil)
+	if err != nil && !client.Refused(err, "AlreadyExistsException") {
 		return fmt.Errorf("make the vault %s for copies of backups in %s: %w", deployment, region, client.Explain(err))
 	}
-	_, err = service.PutBackupVaultLockConfiguration(ctx, &backup.PutBackupVaultLockConfigurationInput{
-		BackupVaultName: aws.String(deployment), MinRetentionDays: aws.Int64(int64(days)),
-	})
-	if err != nil {
+	lock := client.Fields{"MinRetentionDays": days}
+	if err := client.AskREST(ctx, there, "backup:PutBackupVaultLockConfiguration", http.MethodPut, path+"/vault-lock", lock, nil); err != nil {
 		return fmt.Errorf("lock the vault %s for copies of backups in %s: %w", deployment, region, client.Explain(err))
 	}
 	return nil

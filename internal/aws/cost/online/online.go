@@ -9,10 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/pricing"
-	"github.com/aws/aws-sdk-go-v2/service/pricing/types"
-
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/cost"
 )
@@ -28,7 +24,8 @@ type Kept struct {
 // region, or sold by how much is used, is not asked for. It needs the right
 // pricing:GetProducts.
 func Refresh(ctx context.Context, c client.Config, prices cost.Prices, keys []string) (cost.Prices, []Kept, error) {
-	products := pricing.NewFromConfig(c, func(o *pricing.Options) { o.Region = office(prices.Region()) })
+	there := c.Copy()
+	there.Region = office(prices.Region())
 	var newer []cost.Price
 	var kept []Kept
 	for _, key := range keys {
@@ -36,7 +33,7 @@ func Refresh(ctx context.Context, c client.Config, prices cost.Prices, keys []st
 		if !askable {
 			continue
 		}
-		answers, err := ask(ctx, products, q, prices.Region())
+		answers, err := ask(ctx, there, q, prices.Region())
 		if err != nil {
 			return cost.Prices{}, nil, fmt.Errorf("ask AWS for the price of %s: %w", key, client.Explain(err))
 		}
@@ -105,23 +102,26 @@ var unitNames = map[string][]string{
 // most pages of products are read: a good question has one.
 const mostPages = 5
 
-func ask(ctx context.Context, products *pricing.Client, q question, region string) ([]string, error) {
-	filters := []types.Filter{{Type: types.FilterTypeTermMatch, Field: aws.String("regionCode"), Value: &region}}
+func ask(ctx context.Context, c client.Config, q question, region string) ([]string, error) {
+	filters := []client.Fields{{"Type": "TERM_MATCH", "Field": "regionCode", "Value": region}}
 	for field, value := range q.filters {
-		filters = append(filters, types.Filter{Type: types.FilterTypeTermMatch, Field: &field, Value: &value})
+		filters = append(filters, client.Fields{"Type": "TERM_MATCH", "Field": field, "Value": value})
 	}
 	var all []string
-	wanted := &pricing.GetProductsInput{ServiceCode: &q.service, Filters: filters, FormatVersion: aws.String("aws_v1")}
-	read := 0
-	more := func(in *pricing.GetProductsInput, out *pricing.GetProductsOutput) bool {
-		read++
-		return read < mostPages && client.Next(&in.NextToken, out.NextToken)
-	}
-	for page, err := range client.Pages(ctx, products.GetProducts, wanted, more) {
-		if err != nil {
+	wanted := client.Fields{"ServiceCode": q.service, "Filters": filters, "FormatVersion": "aws_v1"}
+	for range mostPages {
+		var page struct {
+			PriceList []string
+			NextToken string
+		}
+		if err := client.Ask(ctx, c, "pricing:GetProducts", wanted, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.PriceList...)
+		if page.NextToken == "" {
+			break
+		}
+		wanted["NextToken"] = page.NextToken
 	}
 	return all, nil
 }

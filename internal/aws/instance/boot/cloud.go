@@ -13,8 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/instance"
@@ -86,11 +84,11 @@ func (b *boot) resolve(ctx context.Context) error {
 		if !is {
 			continue
 		}
-		answer, err := ssm.NewFromConfig(b.cloud).GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name)})
-		if err != nil {
+		var answer struct{ Parameter struct{ Value string } }
+		if err := client.Ask(ctx, b.cloud, "ssm:GetParameter", client.Fields{"Name": name}, &answer); err != nil {
 			return fmt.Errorf("look up the parameter %s: %w", name, client.Explain(err))
 		}
-		*text = aws.ToString(answer.Parameter.Value)
+		*text = answer.Parameter.Value
 	}
 	if err := b.config.Validate(); err != nil {
 		return fmt.Errorf("look up what other stacks have made: %w", err)
@@ -119,11 +117,11 @@ func (b *boot) secrets(ctx context.Context) (Secrets, error) {
 }
 
 func (b *boot) secretValue(ctx context.Context, arn string) (secret.Secret, error) {
-	answer, err := secretsmanager.NewFromConfig(b.cloud).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(arn)})
-	if err != nil {
+	var answer struct{ SecretString string }
+	if err := client.Ask(ctx, b.cloud, "secretsmanager:GetSecretValue", client.Fields{"SecretId": arn}, &answer); err != nil {
 		return secret.Secret{}, client.Explain(err)
 	}
-	return secret.New(aws.ToString(answer.SecretString)), nil
+	return secret.New(answer.SecretString), nil
 }
 
 // administrator reads the login of the database's administrator, in the form

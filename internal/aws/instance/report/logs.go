@@ -12,11 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-
 	"rocca/internal/aws/client"
 )
 
@@ -71,11 +66,11 @@ func (r *reporter) sendLogs(ctx context.Context) error {
 // logGroup asks for the name of the log group of instances.
 func (r *reporter) logGroup(ctx context.Context) (string, error) {
 	name := "/rocca/" + r.config.Deployment + "/base/InstanceLogs"
-	answer, err := ssm.NewFromConfig(r.cloud).GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name)})
-	if err != nil {
+	var answer struct{ Parameter struct{ Value string } }
+	if err := client.Ask(ctx, r.cloud, "ssm:GetParameter", client.Fields{"Name": name}, &answer); err != nil {
 		return "", fmt.Errorf("look up the parameter %s: %w", name, client.Explain(err))
 	}
-	return aws.ToString(answer.Parameter.Value), nil
+	return answer.Parameter.Value, nil
 }
 
 // batches cuts entries into such as one call takes, in their order.
@@ -126,36 +121,40 @@ func (r *reporter) put(ctx context.Context, group string, batch []entry) (refuse
 	// The order must be that of time, which is not that of the journal when the
 	// clock was set back.
 	ordered := slices.SortedStableFunc(slices.Values(batch), func(a, b entry) int { return cmp.Compare(a.at.UnixMilli(), b.at.UnixMilli()) })
-	events := make([]types.InputLogEvent, len(ordered))
+	events := make([]client.Fields, len(ordered))
 	for i, e := range ordered {
-		events[i] = types.InputLogEvent{Message: aws.String(e.text()), Timestamp: aws.Int64(e.at.UnixMilli())}
+		events[i] = client.Fields{"message": e.text(), "timestamp": e.at.UnixMilli()}
 	}
-	logs := cloudwatchlogs.NewFromConfig(r.cloud)
-	in := &cloudwatchlogs.PutLogEventsInput{LogGroupName: &group, LogStreamName: &r.id, LogEvents: events}
-	answer, err := logs.PutLogEvents(ctx, in)
-	var missing *types.ResourceNotFoundException
-	if errors.As(err, &missing) { // the stream; if the group is, this says so
-		var exists *types.ResourceAlreadyExistsException
-		if _, err := logs.CreateLogStream(ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &group, LogStreamName: &r.id}); err != nil && !errors.As(err, &exists) {
+	var answer struct{ RejectedLogEventsInfo rejection }
+	send := func() error {
+		return client.Ask(ctx, r.cloud, "logs:PutLogEvents", client.Fields{"logGroupName": group, "logStreamName": r.id, "logEvents": events}, &answer)
+	}
+	err = send()
+	if client.Refused(err, "ResourceNotFoundException") { // the stream; if the group is, this says so
+		err = client.Ask(ctx, r.cloud, "logs:CreateLogStream", client.Fields{"logGroupName": group, "logStreamName": r.id}, nil)
+		if err != nil && !client.Refused(err, "ResourceAlreadyExistsException") {
 			return 0, fmt.Errorf("make the log stream %s in %s: %w", r.id, group, client.Explain(err))
 		}
-		answer, err = logs.PutLogEvents(ctx, in)
+		err = send()
 	}
 	if err != nil {
 		return 0, fmt.Errorf("send the journal to %s: %w", group, client.Explain(err))
 	}
-	return rejected(answer.RejectedLogEventsInfo, len(events)), nil
+	return answer.RejectedLogEventsInfo.count(len(events)), nil
 }
 
-// rejected counts the events that the answer says were not taken.
-func rejected(info *types.RejectedLogEventsInfo, sent int) int {
-	if info == nil {
-		return 0
-	}
-	// Each index is the first event that is good again, or that is not any more.
-	old := int(max(aws.ToInt32(info.TooOldLogEventEndIndex), aws.ToInt32(info.ExpiredLogEventEndIndex)))
-	if info.TooNewLogEventStartIndex != nil {
-		old += sent - int(*info.TooNewLogEventStartIndex)
+// rejection tells which events were not taken: each index is the first event
+// that is good again, or that is not any more.
+type rejection struct {
+	TooOldLogEventEndIndex   int
+	ExpiredLogEventEndIndex  int
+	TooNewLogEventStartIndex *int
+}
+
+func (r rejection) count(sent int) int {
+	old := max(r.TooOldLogEventEndIndex, r.ExpiredLogEventEndIndex)
+	if r.TooNewLogEventStartIndex != nil {
+		old += sent - *r.TooNewLogEventStartIndex
 	}
 	return old
 }

@@ -13,10 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-
 	"rocca/internal/aws/client"
 	"rocca/internal/collect/front"
 	"rocca/internal/config"
@@ -39,10 +35,16 @@ const auditPath = "/var/lib/rocca/audit/last.json"
 // that of a database on this machine.
 var grow = []string{"/", "/var/lib/mysql"}
 
+// Units of CloudWatch.
+const (
+	percent = "Percent"
+	plain   = "None"
+)
+
 type metric struct {
 	name  string
 	value float64
-	unit  types.StandardUnit
+	unit  string // as CloudWatch calls it
 }
 
 // sendMetrics sends what could be measured. What could not is an error, and a
@@ -52,16 +54,14 @@ func (r *reporter) sendMetrics(ctx context.Context) error {
 	if len(all) == 0 {
 		return problem
 	}
-	var data []types.MetricDatum
+	var data []client.Fields
 	var told []string
-	now := time.Now()
+	now := time.Now().Unix()
 	for _, m := range all {
-		data = append(data, types.MetricDatum{MetricName: aws.String(m.name), Value: aws.Float64(m.value), Unit: m.unit, Timestamp: aws.Time(now)})
+		data = append(data, client.Fields{"MetricName": m.name, "Value": m.value, "Unit": m.unit, "Timestamp": now})
 		told = append(told, fmt.Sprintf("%s %.0f", m.name, m.value))
 	}
-	_, err := cloudwatch.NewFromConfig(r.cloud).PutMetricData(ctx, &cloudwatch.PutMetricDataInput{
-		Namespace: aws.String("rocca/" + r.config.Deployment), MetricData: data,
-	})
+	err := client.Ask(ctx, r.cloud, "cloudwatch:PutMetricData", client.Fields{"Namespace": "rocca/" + r.config.Deployment, "MetricData": data}, nil)
 	if err != nil {
 		return errors.Join(problem, fmt.Errorf("send metrics: %w", client.Explain(err)))
 	}
@@ -72,7 +72,7 @@ func (r *reporter) sendMetrics(ctx context.Context) error {
 func (r *reporter) measure(ctx context.Context) ([]metric, error) {
 	var all []metric
 	var problems []error
-	add := func(name string, value float64, unit types.StandardUnit, err error) {
+	add := func(name string, value float64, unit string, err error) {
 		if err != nil {
 			problems = append(problems, fmt.Errorf("measure %s: %w", name, err))
 			return
@@ -80,12 +80,12 @@ func (r *reporter) measure(ctx context.Context) ([]metric, error) {
 		all = append(all, metric{name, value, unit})
 	}
 	disk, err := fullest(grow)
-	add(diskUsed, disk, types.StandardUnitPercent, err)
+	add(diskUsed, disk, percent, err)
 	text, err := os.ReadFile("/proc/meminfo")
 	if err == nil {
 		var memory float64
 		memory, err = memoryOf(string(text))
-		add(memoryUsed, memory, types.StandardUnitPercent, err)
+		add(memoryUsed, memory, percent, err)
 	} else {
 		add(memoryUsed, 0, "", err)
 	}
@@ -96,11 +96,11 @@ func (r *reporter) measure(ctx context.Context) ([]metric, error) {
 		} else {
 			r.note("the tracker does not answer: %v", err)
 		}
-		add(trackerAnswers, answers, types.StandardUnitNone, nil)
+		add(trackerAnswers, answers, plain, nil)
 	}
 	index, err := lastIndex(r.audit)
 	if !errors.Is(err, fs.ErrNotExist) { // nobody has to audit
-		add(auditIndex, index, types.StandardUnitNone, err)
+		add(auditIndex, index, plain, err)
 	}
 	return all, errors.Join(problems...)
 }

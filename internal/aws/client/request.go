@@ -1,0 +1,102 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Request is a question that no client of the SDK asks: some are so large that
+// the program would be twice as big. Signatures, kinds of errors and when to try
+// again are the SDK's none the less.
+type Request struct {
+	Service string // as signatures name it
+	Method  string
+	URL     *url.URL
+	Header  http.Header
+	Body    []byte
+
+	// Refusal reads the error of an answer that is one.
+	Refusal func(Answer) *smithy.GenericAPIError
+}
+
+// Answer is what is left of one.
+type Answer struct {
+	Status  int
+	Header  http.Header
+	Content []byte
+}
+
+// mostAnswer caps what is read of an answer, in bytes: lists have a thousand
+// entries.
+const mostAnswer = 16 << 20
+
+// Do asks as often as the configuration says.
+func Do(ctx context.Context, c Config, r Request) (Answer, error) {
+	retryer := c.Retryer()
+	for attempt := 1; ; attempt++ {
+		a, err := once(ctx, c, r)
+		if err == nil || attempt >= retryer.MaxAttempts() || !retryer.IsErrorRetryable(err) {
+			return a, err
+		}
+		pause, tooMuch := retryer.RetryDelay(attempt, err)
+		if tooMuch != nil {
+			return a, err
+		}
+		select {
+		case <-ctx.Done():
+			return a, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func once(ctx context.Context, c Config, r Request) (Answer, error) {
+	request, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), bytes.NewReader(r.Body))
+	if err != nil {
+		return Answer{}, err
+	}
+	for name, values := range r.Header {
+		request.Header[name] = values
+	}
+	credentials, err := c.Credentials.Retrieve(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	sum := sha256.Sum256(r.Body)
+	hash := hex.EncodeToString(sum[:])
+	request.Header.Set("X-Amz-Content-Sha256", hash)
+	// Of all services, S3 alone takes paths as they are.
+	signer := v4.NewSigner(func(s *v4.SignerOptions) { s.DisableURIPathEscaping = r.Service == "s3" })
+	if err := signer.SignHTTP(ctx, credentials, request, hash, r.Service, c.Region, time.Now()); err != nil {
+		return Answer{}, err
+	}
+	web := c.HTTPClient
+	if web == nil {
+		web = http.DefaultClient
+	}
+	got, err := web.Do(request)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer got.Body.Close()
+	a := Answer{Status: got.StatusCode, Header: got.Header}
+	if a.Content, err = io.ReadAll(io.LimitReader(got.Body, mostAnswer)); err != nil {
+		return Answer{}, err
+	}
+	if a.Status >= 300 {
+		answered := &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: got}, Err: r.Refusal(a)}
+		return Answer{}, &awshttp.ResponseError{ResponseError: answered, RequestID: a.Header.Get("X-Amzn-Requestid")}
+	}
+	return a, nil
+}

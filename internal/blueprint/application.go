@@ -29,6 +29,8 @@ const passwordLength = 24
 // has the installer closed.
 func (b *blueprint) application() []change.Step {
 	steps := []change.Step{
+		b.underConfig(b.Layout.State, UIUser),
+		b.underConfig(b.Layout.Tracker, TrackerUser),
 		install{b},
 		b.account(UIUser, b.uiGrants()),
 		b.account(TrackerUser, b.trackerGrants()),
@@ -49,6 +51,25 @@ func (b *blueprint) application() []change.Step {
 // overrides lets Matomo find the location database outside of the release.
 func (b *blueprint) overrides() []byte {
 	return fmt.Appendf(nil, "<?php\n// Written by rocca.\nreturn ['path.geoip2' => '%s/'];\n", path.Join(b.Layout.State, "geoip"))
+}
+
+// webDoors, all closed, would let code, settings or logins in by the web.
+var webDoors = []string{
+	"enable_installer", "0", "enable_auto_update", "0", "enable_plugin_upload", "0", "enable_plugins_admin", "0",
+	"enable_general_settings_admin", "0", "enable_geolocation_admin", "0", "login_allow_logme", "0",
+}
+
+// underConfig is what Matomo reads under config.ini.php, also when that is
+// missing, empty or cut short: then the installer would be open by default.
+func (b *blueprint) underConfig(data, user string) change.Step {
+	lines := []string{"; <?php exit; ?> DO NOT REMOVE THIS LINE", "; Written by rocca. It holds where config.ini.php says nothing, or is missing.", "[General]"}
+	for setting := range slices.Chunk(webDoors, 2) {
+		lines = append(lines, setting[0]+" = "+setting[1])
+	}
+	return step.File{
+		Path: path.Join(data, "config/common.config.ini.php"), Content: []byte(strings.Join(lines, "\n") + "\n"),
+		Attr: change.Attr{Owner: "root", Group: user, Mode: 0o640},
+	}
 }
 
 func configPath(data string) string { return path.Join(data, "config/config.ini.php") }
@@ -376,15 +397,13 @@ func (b *blueprint) managed(f *ini.File, user string) {
 		set("General", "salt", b.Secrets.Salt.Reveal())
 	}
 	f.SetList("General", "trusted_hosts", b.trustedHosts())
+	set("General", webDoors...)
 	set("General",
-		"enable_installer", "0", "enable_trusted_host_check", "1", "force_ssl", "1", "default_language", b.Config.Language,
-		// What an administrator may do from the web
-		"enable_plugin_upload", "0", "enable_plugins_admin", "0", "enable_auto_update", "0",
-		"enable_general_settings_admin", "0", "enable_geolocation_admin", "0",
+		"enable_trusted_host_check", "1", "force_ssl", "1", "default_language", b.Config.Language,
 		"enable_browser_archiving_triggering", "0", "enable_load_data_infile", "0",
 		// Browsers, sessions, tokens
 		"csp_enabled", "1", "csp_report_only", "0", "enable_framed_pages", "0", "enable_framed_settings", "0",
-		"enable_framed_allow_write_admin_token_auth", "0", "only_allow_secure_auth_tokens", postTokensOnly(user), "login_allow_logme", "0",
+		"enable_framed_allow_write_admin_token_auth", "0", "only_allow_secure_auth_tokens", postTokensOnly(user),
 		"login_cookie_expire", "86400", "login_session_not_remembered_idle_timeout", "1800", "password_hash_algorithm", "argon2id",
 		// The outside
 		"enable_internet_features", "0", "enable_update_communication", "0", "enable_referrer_definition_syncs", "0",

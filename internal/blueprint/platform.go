@@ -303,8 +303,9 @@ func Files(in Input) (map[string][]byte, error) {
 	return contents, nil
 }
 
-// Where rocca keeps the hash of its program, and its last audit.
+// Where rocca keeps the hash of its program, its last audit and its last attacks.
 const (
 	ProgramRecord = stateOwn + "/program.sha256"
 	AuditReport   = stateOwn + "/audit/last.json"
+	ProofReport   = stateOwn + "/attacks.json"
 )

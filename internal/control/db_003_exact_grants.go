@@ -41,11 +41,14 @@ var db003 = Control{
 		var found []model.Evidence
 		for _, name := range slices.Sorted(maps.Keys(accounts)) {
 			found = append(found, excess(v, name, accounts[name])...)
+			if accounts[name] == records {
+				found = append(found, openOptions(v, name)...)
+			}
 		}
 		return conclude(found, unread)
 	},
 	Fix: Fix{
-		Kind: model.FixAutomatic, Steps: []string{"database account *"},
+		Kind: model.FixAutomatic, Steps: []string{"database account *", "database trigger *"},
 		Text: "Grant Matomo's account SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE TEMPORARY TABLES on its schema. An account that only records gets rights on 17 tables instead (docs/layout.md), and one that only migrates ALTER, DROP and INDEX too.",
 		Changes: func(v *View) []Change {
 			accounts, _ := matomoAccounts(v)
@@ -90,6 +93,31 @@ func excess(v *View, name string, as duty) []model.Evidence {
 				runs: strings.Join(runtimeRights, ", ") + " on Matomo's schema", records: "the rights of the tracker on 17 tables", migrates: "rights on Matomo's schema only",
 			}[as]
 			found = append(found, model.Evidence{Subject: name, Have: fmt.Sprintf("%s (%s)", strings.Join(more, ", "), text), Want: want})
+		}
+	}
+	return found
+}
+
+// openOptions are the ways in which an account that records may write options of
+// users. A grant covers the whole table, in which beside the salts of recording
+// lie the answers that reset a password: only triggers tell them apart.
+func openOptions(v *View, name string) []model.Evidence {
+	if v.Database.Remote || !v.Database.All {
+		return nil // nobody may make triggers there, or not all of them were seen
+	}
+	var found []model.Evidence
+	for _, text := range v.Database.Accounts[name].Grants {
+		g := parseGrant(text)
+		if !strings.HasSuffix(g.table, "option") || !slices.Contains(needed(v, records, g), "UPDATE") {
+			continue
+		}
+		for _, right := range []string{"INSERT", "UPDATE"} {
+			guarded := func(trigger string) bool {
+				return strings.HasPrefix(trigger, "BEFORE "+right+" ON "+g.table+": ") && strings.Contains(trigger, "SIGNAL")
+			}
+			if slices.Contains(g.privileges, right) && !slices.ContainsFunc(slices.Collect(maps.Values(v.Database.Triggers)), guarded) {
+				found = append(found, model.Evidence{Subject: name, Have: right + " of any row of " + g.table, Want: "a trigger that refuses what resets passwords (docs/layout.md)"})
+			}
 		}
 	}
 	return found

@@ -30,6 +30,11 @@ func (c Control) evaluate(view *View) model.Finding {
 		ID: c.ID, Area: c.Area(), Severity: c.Severity, Title: c.Title, Why: c.Why,
 		Fix: c.Fix.Text, FixKind: c.Fix.Kind, ProvenBy: c.Attack, Maps: c.Maps,
 	}
+	for _, attack := range strings.Fields(c.Attack) {
+		if result, made := view.Rocca.Attacks[attack]; made {
+			finding.Proven = append(finding.Proven, model.Proven{Attack: attack, Result: model.Outcome(result), At: view.Rocca.Proved})
+		}
+	}
 	if unseen := blind(view, c.Needs...); len(unseen) > 0 {
 		finding.Status, finding.Reason = model.Unknown, unseen[0]
 		return finding

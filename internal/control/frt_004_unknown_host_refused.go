@@ -16,7 +16,7 @@ var frt004 = Control{
 	Needs:    []facts.Section{facts.Requests},
 	Eval: func(v *View) Verdict {
 		var found []model.Evidence
-		asked, unseen := answers(v, "unknown-host", "installer-unknown-host")
+		asked, unseen := answers(v, "unknown-host", "unknown-host-behind", "installer-unknown-host")
 		for _, answer := range asked {
 			if answer.Verdict != facts.Refused && answer.Status != 400 {
 				found = append(found, said(answer.Answer, outcome(answer.Answer), "no answer, 421, 403 or 404"))

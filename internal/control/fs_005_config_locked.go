@@ -1,6 +1,7 @@
 package control
 
 import (
+	"path"
 	"slices"
 
 	"rocca/internal/model"
@@ -23,8 +24,15 @@ var fs005 = Control{
 		var found []model.Evidence
 		contexts, unseen := configured(v.Server)
 		for _, context := range contexts {
-			if slices.Contains(served, context.User) { // that of installations is written by them
-				found = append(found, ways(context.Config, v.Reach.Writers(context.Config), "writable by root only")...)
+			if !slices.Contains(served, context.User) {
+				continue // that of installations is written by them
+			}
+			found = append(found, ways(context.Config, v.Reach.Writers(context.Config), "writable by root only")...)
+			// A sandbox must not be all that stands in the way.
+			for _, name := range []string{path.Dir(context.Config), context.Config} {
+				if p := inode(v.Server, name); slices.Contains(served, p.Owner) || p.Mode&0o022 != 0 {
+					found = append(found, ownership(name, p, "root's, and written by root only"))
+				}
 			}
 		}
 		return conclude(found, unseen)

@@ -10,13 +10,13 @@ var fs007 = Control{
 	Title:    "tmp holds no PHP but what Matomo itself writes there",
 	Why:      "PHP in tmp/cache and tmp/templates_c is included at the next request. It is the one place that Matomo's own integrity check never looks at, so a back door stays there for years.",
 	Severity: model.High,
-	Needs:    []facts.Section{facts.App, facts.Code},
+	Needs:    []facts.Section{facts.App},
 	Eval: func(v *View) Verdict {
 		var found []model.Evidence
 		for _, f := range v.Integrity.Foreign {
 			found = append(found, model.Evidence{Subject: f.Path, Have: f.Why + ", of " + f.Owner, Want: "only caches that Matomo writes"})
 		}
-		return conclude(found, nil)
+		return conclude(found, blind(v, facts.Code))
 	},
 	Fix: Fix{Kind: model.FixAutomatic, Text: "keep a copy as evidence, empty tmp/cache and tmp/templates_c (Matomo writes them anew), then look for how it got there",
 		Changes: func(v *View) []Change {

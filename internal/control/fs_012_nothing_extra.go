@@ -10,16 +10,17 @@ var fs012 = Control{
 	Title:    "nothing lies in Matomo's directory that is not part of it",
 	Why:      "Copies of configurations, dumps, .git and status pages that somebody left behind are fetched by scanners within hours: they tell passwords, versions and hosts. A script of no release may be a web shell.",
 	Severity: model.High,
-	Needs:    []facts.Section{facts.App, facts.Code},
+	Needs:    []facts.Section{facts.App},
 	Eval: func(v *View) Verdict {
 		var found []model.Evidence
 		for _, name := range v.Integrity.Extra {
 			found = append(found, model.Evidence{Subject: inCode(v.Server, name), Have: "in no release", Want: "not in the document root"})
 		}
+		unread := blind(v, facts.Code)
 		if v.Integrity.Baseline == "" {
-			return conclude(found, []string{"there is no list of the files of this release to compare with"})
+			unread = append(unread, "there is no list of the files of this release to compare with")
 		}
-		return conclude(found, nil)
+		return conclude(found, unread)
 	},
 	Fix:    automatic("look at each, keep what you need outside of the document root, and delete the rest", codeSteps...),
 	Attack: "A07",

@@ -47,6 +47,9 @@ var iso011 = Control{
 				}
 				found = append(found, e)
 			}
+			if unit, alone := v.Units[t.Master], t.Role == "tracker"; alone && len(unit.Sandbox) > 0 && !on(unit.Sandbox["PrivateNetwork"]) && !v.Database.Remote {
+				found = append(found, model.Evidence{Subject: t.Master, Have: "PrivateNetwork=" + unit.Sandbox["PrivateNetwork"], Want: "PrivateNetwork=yes"})
+			}
 			for _, p := range v.Reach.From(t.User) {
 				if !slices.ContainsFunc(ui, func(u facts.Pool) bool { return u.User == t.User }) {
 					found = append(found, model.Evidence{Subject: "user " + t.User, Have: p.String(), Want: "no path to " + p.To.String()})

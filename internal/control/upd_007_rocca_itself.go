@@ -20,11 +20,18 @@ var upd007 = Control{
 			return unknown("no hash of the installed rocca is recorded to compare with")
 		}
 		var found []model.Evidence
-		if r.SHA256 != r.Recorded {
-			found = append(found, model.Evidence{Subject: r.Program, Have: "SHA-256 " + r.SHA256, Want: "SHA-256 " + r.Recorded})
-		}
-		if p := inode(v.Server, r.Program); p.Exists() && (p.Owner != "root" || p.Mode&0o022 != 0) {
-			found = append(found, ownership(r.Program, p, "root:root 0755"))
+		for _, program := range []struct{ path, hash string }{{r.Program, r.SHA256}, {r.TimerProgram, r.TimerSHA256}} {
+			switch {
+			case program.path == "":
+				continue
+			case program.hash == "":
+				found = append(found, model.Evidence{Subject: program.path, Have: "not there", Want: "SHA-256 " + r.Recorded})
+			case program.hash != r.Recorded:
+				found = append(found, model.Evidence{Subject: program.path, Have: "SHA-256 " + program.hash, Want: "SHA-256 " + r.Recorded})
+			}
+			if p := inode(v.Server, program.path); p.Exists() && (p.Owner != "root" || p.Mode&0o022 != 0) {
+				found = append(found, ownership(program.path, p, "root:root 0755"))
+			}
 		}
 		return conclude(found, nil)
 	},

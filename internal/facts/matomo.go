@@ -323,21 +323,24 @@ type Flaw struct {
 
 // Rocca is what rocca itself left on the server.
 type Rocca struct {
-	Installed  bool      `json:"installed"`         // it set up the Matomo that is audited
-	Program    string    `json:"program,omitempty"` // path of the binary that runs
-	Version    string    `json:"version,omitempty"`
-	SHA256     string    `json:"sha256,omitempty"`
-	Recorded   string    `json:"recorded,omitempty"`    // hash of the binary that was installed
-	Release    string    `json:"release,omitempty"`     // of Matomo
-	Signer     string    `json:"signer,omitempty"`      // of that; empty: not signed
-	SignedWell bool      `json:"signed_well,omitempty"` // by the pinned key
-	Link       string    `json:"link,omitempty"`        // the www link, when code is versioned
-	Pending    []string  `json:"pending,omitempty"`     // names of steps that rocca up would make
-	Unfinished bool      `json:"unfinished,omitempty"`  // a run was cut short
-	Audited    time.Time `json:"audited,omitzero"`      // last audit by timer
-	AuditTimer string    `json:"audit_timer,omitempty"`
-	Proved     time.Time `json:"proved,omitzero"`   // last run of the attacks
-	History    []Count   `json:"history,omitempty"` // of earlier audits
+	Installed    bool              `json:"installed"`         // it set up the Matomo that is audited
+	Program      string            `json:"program,omitempty"` // path of the binary that runs
+	Version      string            `json:"version,omitempty"`
+	SHA256       string            `json:"sha256,omitempty"`
+	Recorded     string            `json:"recorded,omitempty"`      // hash of the binary that was installed
+	TimerProgram string            `json:"timer_program,omitempty"` // path of the copy of the binary that the timer starts; empty: none was installed
+	TimerSHA256  string            `json:"timer_sha256,omitempty"`  // of that; empty: it is not there
+	Release      string            `json:"release,omitempty"`       // of Matomo; empty though installed: what was recorded of it is gone, or cannot be read
+	Signer       string            `json:"signer,omitempty"`        // of that; empty: not signed
+	SignedWell   bool              `json:"signed_well,omitempty"`   // by the key of Matomo's makers
+	Link         string            `json:"link,omitempty"`          // the www link, when code is versioned
+	Pending      []string          `json:"pending,omitempty"`       // names of steps that rocca up would make
+	Unfinished   bool              `json:"unfinished,omitempty"`    // a run was cut short
+	Audited      time.Time         `json:"audited,omitzero"`        // last audit by timer
+	AuditTimer   string            `json:"audit_timer,omitempty"`
+	Proved       time.Time         `json:"proved,omitzero"`   // last run of the attacks
+	Attacks      map[string]string `json:"attacks,omitempty"` // what each came to then, by id: "held", "fell", "not proven"
+	History      []Count           `json:"history,omitempty"` // of earlier audits
 }
 
 // Count is what an audit counted, for trends.

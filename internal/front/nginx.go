@@ -137,6 +137,7 @@ func render(name, text string, page any, site Site, platform Platform) ([]byte, 
 	parsed := template.Must(template.New(name).Funcs(template.FuncMap{
 		"join":       strings.Join,
 		"quote":      regexp.QuoteMeta,
+		"list":       func(all ...string) []string { return all },
 		"ciphers":    func() string { return ciphers },
 		"underscore": underscore,
 		"missing":    func(header string) string { return "matomo_missing_" + underscore(header) },

@@ -91,7 +91,8 @@ type Finding struct {
 	Evidence []Evidence `json:"evidence,omitempty"`
 	Fix      string     `json:"fix,omitempty"` // what to do, a command where there is one
 	FixKind  FixKind    `json:"fix_kind,omitempty"`
-	ProvenBy string     `json:"proven_by,omitempty"` // id of the attack
+	ProvenBy string     `json:"proven_by,omitempty"` // ids of attacks, or "all"
+	Proven   []Proven   `json:"proven,omitempty"`    // what those came to when they were last made
 	Maps     []Ref      `json:"maps,omitempty"`
 	Waiver   *Waiver    `json:"waiver,omitempty"`
 }

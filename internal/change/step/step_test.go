@@ -245,3 +245,33 @@ func TestUndoOfARepairedAccount(t *testing.T) {
 		}
 	}
 }
+
+// A timer's file may be as it was while that of its service is another.
+func TestChangedUnitFilesAreReadAnew(t *testing.T) {
+	const service = "/etc/systemd/system/job.service"
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	timer := Unit{Unit: "job.timer", State: Running, Inputs: []string{service, "/etc/job.conf"}, Refresh: "restart"}
+	for name, c := range map[string]struct {
+		newer string
+		unit  facts.Unit
+		want  bool
+	}{
+		"nothing changed":        {"", facts.Unit{Loaded: true, StateChanged: since}, false},
+		"the service of a timer": {service, facts.Unit{Loaded: true, StateChanged: since}, true},
+		"what the service reads": {"/etc/job.conf", facts.Unit{Loaded: true, StateChanged: since}, false},
+		"the unit's own file":    {"", facts.Unit{Loaded: true, StateChanged: since, NeedsReload: true}, true},
+		"systemd knows no such":  {"", facts.Unit{StateChanged: since}, true},
+	} {
+		s := facts.Server{Units: map[string]facts.Unit{"job.timer": c.unit}, Paths: map[string]facts.Path{}}
+		for _, input := range timer.Inputs {
+			changed := since.Add(-time.Hour)
+			if input == c.newer {
+				changed = since.Add(time.Hour)
+			}
+			s.Paths[input] = facts.Path{Type: facts.File, Changed: changed}
+		}
+		if got := timer.unread(s); got != c.want {
+			t.Errorf("%s: read anew %v, want %v", name, got, c.want)
+		}
+	}
+}

@@ -110,6 +110,15 @@ func (u Unit) newer(s facts.Server) []string {
 	})
 }
 
+// unread tells whether systemd has not read the unit as it is on disk. Of another
+// unit that this one starts, such as the service of a timer, only the file tells.
+func (u Unit) unread(s facts.Server) bool {
+	now := s.Units[u.Unit]
+	return now.NeedsReload || !now.Loaded || slices.ContainsFunc(u.newer(s), func(path string) bool {
+		return strings.HasPrefix(path, "/etc/systemd/system/")
+	})
+}
+
 // foreign lists the drop-ins of an own unit that rocca did not make.
 func (u Unit) foreign(now facts.Unit) []string {
 	if !u.Own {
@@ -129,7 +138,7 @@ func (u Unit) Apply(ctx context.Context, w *change.Writer, s facts.Server) error
 			return err
 		}
 	}
-	if now.NeedsReload || len(foreign) > 0 || !now.Loaded {
+	if len(foreign) > 0 || u.unread(s) {
 		if err := w.ReloadUnits(ctx); err != nil {
 			return err
 		}

@@ -205,6 +205,9 @@ func (a *asker) ask(ctx context.Context, r request) asked {
 		client = a.second
 	}
 	host := cmp.Or(r.host, a.Name)
+	if r.behind {
+		host = a.Name
+	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
@@ -213,6 +216,9 @@ func (a *asker) ask(ctx context.Context, r request) asked {
 	if err != nil {
 		answer.Problem = err.Error()
 		return asked{Answer: answer}
+	}
+	if r.behind {
+		outgoing.Host, outgoing.URL.Opaque = r.host, "//"+outgoing.URL.Host+r.path
 	}
 	for name, value := range r.header {
 		outgoing.Header.Set(name, value)

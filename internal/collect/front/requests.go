@@ -13,6 +13,7 @@ type request struct {
 	header map[string]string // beside what every request has
 	plain  bool              // by plain HTTP, whatever the site speaks
 	second bool              // by HTTP/2
+	behind bool              // host stands in the header only: the request line names Matomo (RFC 9112, 3.2.2)
 	judge  judgement
 	also   map[string]judgement // further answers that the same reply gives, by their keys
 }
@@ -37,9 +38,11 @@ func (t Target) requests() []request {
 		{name: "script-piwik", path: t.path("/piwik.js"), header: map[string]string{"Accept-Encoding": "identity"}, judge: script},
 		{name: "js-index", path: t.path("/js/index.php"), judge: tracker},
 		{name: "optout", path: index + "?module=CoreAdminHome&action=optOut&language=en", judge: page},
-		{name: "installer", path: index + "?module=Installation", judge: installer},
-		{name: "installer-unknown-host", path: index + "?module=Installation", host: unknownHost, judge: installer},
+		// Not its first step: that one empties Matomo's caches for whoever asks.
+		{name: "installer", path: index + "?module=Installation&action=databaseSetup", judge: installer},
+		{name: "installer-unknown-host", path: index + "?module=Installation&action=databaseSetup", host: unknownHost, judge: installer},
 		{name: "unknown-host", path: t.path("/"), host: unknownHost, judge: page},
+		{name: "unknown-host-behind", path: index, host: unknownHost, behind: true, judge: page},
 		{name: "plain-http", path: t.path("/"), plain: true, judge: leads},
 		{name: "plain-http-tracker", path: t.path("/matomo.php"), plain: true, judge: leads},
 		{name: "trace", method: "TRACE", path: "/", judge: byStatus},

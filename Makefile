@@ -17,7 +17,7 @@ help: ## List what there is to make
 build: ## Build bin/rocca, for any Debian
 	@scripts/go build -ldflags='-s -w' -o bin/rocca ./cmd/rocca
 
-demo: ## Make a throw-away Debian server with Matomo in it (root)
+demo: ## Make a throw-away Debian server with Matomo in it, and attack it (root)
 	@test "$$(id -u)" = 0 || { echo 'make demo: only root can boot a throw-away server' >&2; echo 'hint: sudo make demo' >&2; exit 2; }
 	@$(MAKE) --no-print-directory build
 	@set --; \
@@ -26,7 +26,7 @@ demo: ## Make a throw-away Debian server with Matomo in it (root)
 	test -z "$$FRONT" || set -- "$$@" --front "$$FRONT"; \
 	test -z "$$DEBIAN" || set -- "$$@" --debian "$$DEBIAN"; \
 	test -z "$$NAME" || set -- "$$@" --name "$$NAME"; \
-	exec bin/rocca demo up "$$@"
+	exec bin/rocca demo up --prove "$$@"
 
 test: ## Run all tests; those of whole servers need root
 	@scripts/test
@@ -53,7 +53,7 @@ man: build ## Write the manual pages to dist/man
 
 docs: ## Write the generated pages of docs/ anew
 	@scripts/go test -count=1 ./cmd/rocca -run 'TestCommandReference' -update
-	@scripts/go test -count=1 ./internal/config ./internal/control ./internal/aws/settings ./internal/aws/cost ./internal/aws/policy -update
+	@scripts/go test -count=1 ./internal/config ./internal/control ./internal/prove ./internal/aws/settings ./internal/aws/cost ./internal/aws/policy -update
 
 clean: ## Remove what make built; demo servers stay (rocca demo down NAME)
 	rm -rf bin dist

@@ -219,6 +219,7 @@ var mayWrite = []struct{ where, reason string }{
 	{"internal/gate/spool/", "the spool of the gate"},
 	{"internal/demo/", "throw-away servers, in directories of their own below /var/lib/rocca-demo and /var/cache/rocca"},
 	{"internal/testhost/", "throw-away servers of tests"},
+	{"internal/prove/", "canaries of attacks, which are listed before they are made, and removed"},
 	{"internal/config/template.go", "rocca config init makes the directory of the file that its owner named"},
 	{"internal/document/file.go", "a new configuration file that its owner named, and never over another"},
 	{"internal/aws/image/pin/pin.go", "rocca aws image --pin writes the image into the owner's settings"},

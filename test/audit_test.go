@@ -119,6 +119,7 @@ func TestAuditOfWeakServers(t *testing.T) {
 			case "stock":
 				s.testForeignFix(t)
 			}
+			testWeakServerFalls(t, s, name)
 		})
 	}
 }

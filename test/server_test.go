@@ -62,6 +62,9 @@ func testServer(t *testing.T, debian, front, release string) {
 		{"uploads", testUploads},
 		{"names", testNames},
 		{"tracker script", testTrackerScript},
+		// What the attacks record makes the tracker keep the list of tokens for
+		// five minutes: who makes new ones comes before.
+		{"attacks", testAttacks},
 		{"ports", testPorts},
 		{"other users", testOtherUsers},
 		{"database accounts", testDatabaseAccounts},
@@ -122,6 +125,11 @@ func (s *server) giveRelease(t *testing.T, release string) []string {
 			if _, err := run.Do(t.Context(), run.Command{Argv: []string{"cp", "-rT", "--preserve=mode,timestamps", name, s.Root() + "/srv/" + filepath.Base(name)}}); err != nil {
 				t.Fatal(err)
 			}
+		}
+		// A directory may have been in use before: that would be another Matomo,
+		// whose configuration everybody reads.
+		if err := os.RemoveAll(s.Root() + copied + "/config/config.ini.php"); err != nil {
+			t.Fatal(err)
 		}
 		return []string{"--release", copied, "--accept-unsigned"}
 	}

@@ -3,40 +3,80 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"rocca/internal/control"
 	"rocca/internal/model"
+	"rocca/internal/prove"
 )
 
 func newExplainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain ID...",
-		Short: "Tell what a control checks, why, the fix, and what the sources say",
+		Short: "Tell what a control checks or an attack does, why, the fix, and what the sources say",
 		Long: `Tell all about controls: what must be true, the attack where it is not, how it
 is put right, and what standards and the two source documents say. An area such
-as FS tells all of its controls.`,
-		Example:           "  rocca explain FS-04\n  rocca explain TLS",
-		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: completeControls,
+as FS tells all of its controls. Of an attack such as A01 it tells what it does,
+what it is about, and what must be taken away for it to succeed.`,
+		Example: "  rocca explain FS-04\n  rocca explain TLS\n  rocca explain A01",
+		Args:    cobra.MinimumNArgs(1),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			controls, _ := completeControls(cmd, args, typed)
+			attacks, directive := completeAttacks(cmd, args, typed)
+			return append(controls, attacks...), directive
+		},
 		RunE: func(cmd *cobra.Command, ids []string) error {
-			controls, err := control.Select(ids)
-			if err != nil {
-				return err
+			attackIDs, controlIDs := attacksAmong(ids)
+			var all []explained
+			if len(controlIDs) > 0 {
+				controls, err := control.Select(controlIDs)
+				if err != nil {
+					return err
+				}
+				for _, c := range controls {
+					all = append(all, c)
+				}
 			}
-			return explain(cmd, controls)
+			if len(attackIDs) > 0 {
+				attacks, err := prove.Select(attackIDs)
+				if err != nil {
+					return err
+				}
+				for _, a := range attacks {
+					all = append(all, a)
+				}
+			}
+			return explain(cmd, all)
 		},
 	}
 }
 
-func explain(cmd *cobra.Command, controls []control.Control) error {
-	for i, c := range controls {
+var attackID = regexp.MustCompile(`^[Aa][0-9]+$`)
+
+// attacksAmong separates ids of attacks from those of controls and areas.
+func attacksAmong(ids []string) (attacks, controls []string) {
+	for _, id := range ids {
+		if attackID.MatchString(id) {
+			attacks = append(attacks, id)
+		} else {
+			controls = append(controls, id)
+		}
+	}
+	return attacks, controls
+}
+
+// explained is a control or an attack: it tells all of itself as Markdown.
+type explained interface{ Explain() []byte }
+
+func explain(cmd *cobra.Command, all []explained) error {
+	for i, e := range all {
 		if i > 0 {
 			fmt.Fprintln(cmd.OutOrStdout())
 		}
-		if _, err := cmd.OutOrStdout().Write(c.Explain()); err != nil {
+		if _, err := cmd.OutOrStdout().Write(e.Explain()); err != nil {
 			return err
 		}
 	}
@@ -95,7 +135,11 @@ func showControls(cmd *cobra.Command, controls []control.Control, format string)
 		encoder.SetEscapeHTML(false)
 		return encoder.Encode(all)
 	case "md":
-		return explain(cmd, controls)
+		all := make([]explained, len(controls))
+		for i, c := range controls {
+			all[i] = c
+		}
+		return explain(cmd, all)
 	default:
 		return fmt.Errorf("list the controls as %q: no such format\nhint: text, json or md", format)
 	}

@@ -42,6 +42,7 @@ of this host.`,
 func newDemoUp() *cobra.Command {
 	var options demo.Options
 	var configFile string
+	var attack bool
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Make and boot a server with rocca's Matomo in it, or a deliberately weak one",
@@ -53,13 +54,20 @@ A weak server has Matomo as it is often found, for attacks to succeed on:
   s1     what a common guide for AWS leaves: everybody may write tmp and config
   s2     what a hardening talk advises: PHP pools on TCP ports, open_basedir
 
+With --prove it is attacked at once (rocca prove --demo), and the outcome of the
+attacks is what is printed last.
+
 Exit status: 0 the server is up, 2 it is not. What there is of it then stays for
-a look; "rocca demo down" removes it.`,
+a look; "rocca demo down" removes it. With --prove that of "rocca prove".`,
 		Args: cobra.NoArgs,
 		Example: `  rocca demo up
+  rocca demo up --weak s2 --prove
   rocca demo up --name new --debian 13 --front apache --release matomo-5.3.0.tar.gz
   rocca demo up --name old --weak stock --release /srv/matomo --accept-unsigned`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if attack && options.Bare {
+				return errors.New("attack a bare demo server: there is nothing on it\nhint: choose one of --prove and --bare")
+			}
 			if configFile != "" {
 				text, err := os.ReadFile(configFile)
 				if err != nil {
@@ -89,7 +97,11 @@ a look; "rocca demo down" removes it.`,
 				[2]string{"Server", server.Name + ": " + kind},
 				[2]string{"Look", "sudo " + os.Args[0] + " demo shell " + server.Name},
 				[2]string{"Remove", "sudo " + os.Args[0] + " demo down " + server.Name}))
-			return nil
+			if !attack {
+				return nil
+			}
+			fmt.Fprintln(cmd.OutOrStdout())
+			return (&proveFlags{demo: server.Name, twin: twinDemo, format: "text", disturb: server.Weak != ""}).run(cmd)
 		},
 	}
 	flags := cmd.Flags()
@@ -100,6 +112,7 @@ a look; "rocca demo down" removes it.`,
 	flags.StringVar(&options.ReleaseKey, "release-key", "", "file with the OpenPGP key of the release, if it is not Matomo's own")
 	flags.StringVar(&options.Front, "front", "", "web server: nginx or apache (default: nginx)")
 	flags.StringVar(&options.Weak, "weak", "", "a deliberately weak server instead: stock, s1 or s2 (see above)")
+	flags.BoolVar(&attack, "prove", false, "attack the server when it is up")
 	flags.BoolVar(&options.Bare, "bare", false, "only the booted Debian, nothing installed")
 	flags.StringVarP(&configFile, "config", "c", "", "file with further rocca.yaml for the server")
 	return cmd
@@ -165,6 +178,7 @@ type listedServer struct {
 	Debian    string     `json:"debian"`
 	Weak      string     `json:"weak"`
 	Bare      bool       `json:"bare"`
+	Twin      string     `json:"twin,omitempty"` // what it is a copy of, without some protection: see rocca prove
 }
 
 func newDemoList() *cobra.Command {
@@ -185,7 +199,7 @@ Exit status: 0 listed, 2 they could not be read.`,
 			}
 			listed := []listedServer{}
 			for _, s := range servers {
-				listed = append(listed, listedServer{s.Name, s.State, s.URL, s.LeaderPID(), s.Root, s.Debian, s.Weak, s.Bare})
+				listed = append(listed, listedServer{s.Name, s.State, s.URL, s.LeaderPID(), s.Root, s.Debian, s.Weak, s.Bare, s.Twin})
 			}
 			if asJSON {
 				encoder := json.NewEncoder(cmd.OutOrStdout())
@@ -197,6 +211,8 @@ Exit status: 0 listed, 2 they could not be read.`,
 			for _, s := range listed {
 				kind := "rocca"
 				switch {
+				case s.Twin != "":
+					kind = "twin of " + s.Twin
 				case s.Bare:
 					kind = "bare"
 				case s.Weak != "":

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,6 +23,8 @@ import (
 	"rocca/internal/config"
 	"rocca/internal/facts"
 	"rocca/internal/mariadb"
+	"rocca/internal/matomo/release"
+	"rocca/internal/report"
 )
 
 // lookFlags are the flags of the verbs that only look.
@@ -39,10 +43,16 @@ func (f *lookFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.facts, "facts", "", "evaluate these stored facts (rocca facts) instead of this server")
 }
 
-func (f *lookFlags) addConfig(cmd *cobra.Command) {
+// addServer adds the flags that say which Matomo is meant.
+func (f *lookFlags) addServer(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", config.DefaultPath, "configuration file")
 	flags.StringVar(&f.matomo, "matomo", "", "directory of the Matomo, when there are several")
+}
+
+func (f *lookFlags) addConfig(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.addServer(cmd)
 	flags.BoolVar(&f.deep, "deep", false, "also run Matomo's own diagnostics, as its user")
 	flags.BoolVar(&f.offline, "offline", false, "make no requests, not even to this machine")
 }
@@ -133,6 +143,9 @@ func declared(c config.Config) facts.Declared {
 	return d
 }
 
+// timerProgram is the copy of rocca that its timer starts.
+const timerProgram = "/usr/local/lib/rocca/rocca"
+
 // own gathers what rocca knows of this server; nil when it did not set it up.
 func own(ctx context.Context, c config.Config) (facts.Rocca, *collect.Own, error) {
 	program, err := thisProgram()
@@ -146,18 +159,22 @@ func own(ctx context.Context, c config.Config) (facts.Rocca, *collect.Own, error
 	if recorded, err := os.ReadFile(blueprint.ProgramRecord); err == nil {
 		about.Recorded = strings.TrimSpace(string(recorded))
 	}
+	if about.Recorded != "" {
+		about.TimerProgram = timerProgram
+		if about.TimerSHA256, err = hashOf(timerProgram); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return about, nil, fmt.Errorf("read the program that the timer starts: %w", err)
+		}
+	}
 	if info, err := os.Stat(blueprint.AuditReport); err == nil {
 		about.Audited = info.ModTime()
+	}
+	if err := readAttacks(&about); err != nil {
+		return about, nil, err
 	}
 	// Whether there is anything must not be told by what may not be read.
 	if _, err := os.ReadDir(change.DefaultDir); errors.Is(err, fs.ErrPermission) {
 		return about, nil, fmt.Errorf("read what rocca did on this server: %w", err)
 	}
-	record, err := installedRecord(c)
-	if err != nil || record == nil {
-		return about, nil, err
-	}
-	about.Release, about.Signer, about.SignedWell = record.Version, record.Signer, record.Signer != ""
 	journal, err := change.Open(change.DefaultDir)
 	if err != nil {
 		return about, nil, err
@@ -166,29 +183,80 @@ func own(ctx context.Context, c config.Config) (facts.Rocca, *collect.Own, error
 	if err != nil {
 		return about, nil, err
 	}
-	about.Installed, about.Unfinished = installed(runs), interrupted(runs) != nil
-	if !about.Installed {
+	about.Unfinished = interrupted(runs) != nil
+	if !installed(runs) {
 		return about, nil, nil
 	}
-	layout := blueprint.NewLayout(c, record.Version)
+	var version string
+	var baseline files.Baseline
+	var unrecorded error
+	record, err := installedRecord(c)
+	switch {
+	case record != nil:
+		version = record.Version
+		about.Release, about.Signer, about.SignedWell = version, record.Signer, record.Signer == release.VendorKey
+		baseline, unrecorded = readBaseline(blueprint.NewLayout(c, version).Record)
+	case !unpacked(runs):
+		return about, nil, err // of Matomo's, nothing is rocca's
+	default:
+		// A record that is gone must not make this somebody else's server.
+		if version, unrecorded = servedVersion(c); unrecorded == nil {
+			unrecorded = cmp.Or(err, recordGone(blueprint.NewLayout(c, version)))
+		}
+	}
+	about.Installed = true
+	layout := blueprint.NewLayout(c, version)
 	about.Link = layout.Link
 	if c.Hardening.AuditTimer {
 		about.AuditTimer = "rocca-audit.timer"
 	}
-	content, err := os.ReadFile(layout.Record)
-	if err != nil {
-		return about, nil, fmt.Errorf("read what was recorded of the release: %w", err)
-	}
-	baseline, err := files.ReadRecord(content)
-	if err != nil {
-		return about, nil, err
-	}
-	known, err := written(ctx, c, record.Version)
+	known, err := written(ctx, c, version)
 	return about, &collect.Own{
-		DataDirs: dataDirs(layout), Baseline: baseline, Known: known, Scripts: layout.Scripts,
+		DataDirs: dataDirs(layout), Baseline: baseline, Unrecorded: unrecorded, Known: known, Scripts: layout.Scripts,
 		// The salt stands in the configuration of migrations, too.
 		Legitimate: []string{layout.Admin + "/"}, Watched: []string{layout.State + "/user", layout.Cron + "/tmp", layout.Admin + "/config", layout.Admin + "/tmp", layout.Record},
 	}, err
+}
+
+// unpacked tells whether a run that stands put a release on this server.
+func unpacked(runs []change.RunInfo) bool {
+	return slices.ContainsFunc(runs, func(r change.RunInfo) bool {
+		return installed([]change.RunInfo{r}) && slices.ContainsFunc(r.Steps, func(step string) bool { return names("code *", step) })
+	})
+}
+
+// readBaseline reads what the code must be from the record of the release.
+func readBaseline(record string) (files.Baseline, error) {
+	content, err := os.ReadFile(record)
+	if err != nil {
+		return files.Baseline{}, fmt.Errorf("read what was recorded of the release: %w", err)
+	}
+	return files.ReadRecord(content)
+}
+
+func recordGone(l blueprint.Layout) error {
+	return fmt.Errorf("compare the code: the record of the release is gone: %s\nhint: move %s away, and put it back from a verified release: rocca up --release FILE", l.Record, l.Code)
+}
+
+// readAttacks reads what the attacks came to when they were last made.
+func readAttacks(about *facts.Rocca) error {
+	file, err := os.Open(blueprint.ProofReport)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read what attacks came to: %w", err)
+	}
+	defer file.Close()
+	proof, err := report.ReadProof(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", blueprint.ProofReport, err)
+	}
+	about.Proved, about.Attacks = proof.Observed, map[string]string{}
+	for _, a := range proof.Attacks {
+		about.Attacks[a.ID] = string(a.Result)
+	}
+	return nil
 }
 
 func dataDirs(l blueprint.Layout) []app.DataDir {

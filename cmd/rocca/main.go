@@ -28,6 +28,7 @@ const (
 	exitFindings       = 1 // or changes pending
 	exitUsage          = 2
 	exitUnseen         = 3 // something could not be seen
+	exitFell           = 4 // an attack succeeded
 	exitFailed         = 5 // a change failed and was rolled back
 	exitRollbackFailed = 6
 	exitNoMatomo       = 10
@@ -111,7 +112,7 @@ Start with "rocca demo up" (a throw-away server), then "rocca plan" and
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(newUpCommand(), newPlanCommand(), newUndoCommand(), newStatusCommand(), newRunsCommand(),
 		newAuditCommand(), newReachCommand(), newSurfaceCommand(), newFixCommand(), newExplainCommand(), newControlsCommand(), newFactsCommand(),
-		newConfigCommand(), newDemoCommand(), newAWSCommand(), newDocsCommand())
+		newProveCommand(), newConfigCommand(), newDemoCommand(), newAWSCommand(), newDocsCommand())
 	return root
 }
 

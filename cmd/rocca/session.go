@@ -217,16 +217,23 @@ func platform(c config.Config, seen facts.Server) (debian int, php string, err e
 // its file was replaced meanwhile.
 func thisProgram() (blueprint.Program, error) {
 	const self = "/proc/self/exe"
-	f, err := os.Open(self)
+	sum, err := hashOf(self)
 	if err != nil {
 		return blueprint.Program{}, fmt.Errorf("read this program: %w", err)
 	}
+	return blueprint.Program{Path: self, SHA256: sum}, nil
+}
+
+// hashOf is the SHA-256 of a file in hex.
+func hashOf(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
 	defer f.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return blueprint.Program{}, fmt.Errorf("read this program: %w", err)
-	}
-	return blueprint.Program{Path: self, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+	_, err = io.Copy(sum, f)
+	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
 // installed tells whether any of the runs still stands on this server. What
@@ -281,7 +288,38 @@ func (s *session) chooseRelease(ctx context.Context) (string, func(context.Conte
 	if installed != nil && version != installed.Version {
 		return "", nil, fmt.Errorf("set up Matomo %s: Matomo %s is installed, and rocca up does not change versions\nhint: leave out --release to look after the version that is there", version, installed.Version)
 	}
-	return version, open, nil
+	if installed == nil {
+		err = s.keepsVersion(version)
+	}
+	return version, open, err
+}
+
+// keepsVersion refuses another version than the one that is served, when there
+// is no record to tell which is installed.
+func (s *session) keepsVersion(version string) error {
+	served, err := servedVersion(s.config)
+	if err != nil || served == "" || served == version {
+		return err
+	}
+	return fmt.Errorf("set up Matomo %s: Matomo %s is installed, and rocca up does not change versions\nhint: what rocca recorded of it is gone; name the same version with --release", version, served)
+}
+
+// servedVersion is the version of the Matomo that the front serves as its code
+// says; "" when there is none.
+func servedVersion(c config.Config) (string, error) {
+	name := filepath.Join(blueprint.NewLayout(c, "").Link, "core/Version.php")
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look for an installed release: %w", err)
+	}
+	version, err := release.ParseVersion(text)
+	if err != nil {
+		return "", fmt.Errorf("look for an installed release: %s: %w", name, err)
+	}
+	return version, nil
 }
 
 // sameAsInstalled tells whether the release that is asked for is, by its
@@ -298,14 +336,8 @@ func (s *session) sameAsInstalled(installed blueprint.Record) bool {
 		text, err := os.ReadFile(filepath.Join(s.config.Release, "core/Version.php"))
 		return err == nil && bytes.Contains(text, []byte("VERSION = '"+installed.Version+"'"))
 	}
-	f, err := os.Open(s.config.Release)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	sum := sha256.New()
-	_, err = io.Copy(sum, f)
-	return err == nil && hex.EncodeToString(sum.Sum(nil)) == installed.Digest
+	sum, err := hashOf(s.config.Release)
+	return err == nil && sum == installed.Digest
 }
 
 // open gets and verifies a release, once.

@@ -37,6 +37,7 @@ type Audit struct {
 type Own struct {
 	DataDirs   []app.DataDir
 	Baseline   files.Baseline
+	Unrecorded error             // why there is no baseline; nil: there is
 	Known      map[string]string // SHA-256 of files that it wrote, by path
 	Scripts    string            // directory of its copies of the tracker's script
 	Legitimate []string          // files of its own that hold secrets
@@ -253,6 +254,9 @@ func (a Audit) look(ctx context.Context, s *facts.Server, secrets app.Secrets) {
 	if s.Sections[facts.Code] == "" {
 		s.Sections[facts.Code] = seen.CodeUnseen
 	}
+	if err := a.uncompared(); err != nil {
+		s.Sections[facts.Code] = facts.Why(err)
+	}
 	if filesErr != nil {
 		s.Sections[facts.Files], s.Sections[facts.Code] = facts.Why(filesErr), facts.Why(filesErr)
 	}
@@ -262,6 +266,16 @@ func (a Audit) look(ctx context.Context, s *facts.Server, secrets app.Secrets) {
 			s.Sections[section] = facts.Why(err)
 		}
 	}
+}
+
+// uncompared tells why the code cannot be compared with what rocca recorded of
+// it; nil: it can, or rocca recorded nothing. The manifest in the tree is no
+// substitute, as whoever changed the tree may have changed it too.
+func (a Audit) uncompared() error {
+	if a.Own == nil {
+		return a.Unread
+	}
+	return a.Own.Unrecorded
 }
 
 // accessLogs are the paths of those logs that tell of requests.

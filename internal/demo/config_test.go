@@ -112,3 +112,26 @@ func TestVersionRule(t *testing.T) {
 		}
 	}
 }
+
+func TestReleaseThatRoccaInstalledCanBeTaken(t *testing.T) {
+	installed, s := t.TempDir(), &Server{Name: "x", Root: t.TempDir()}
+	if err := writeFile(installed+"/misc/proxy-hide-piwik-url.php", []byte("<?php"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/var/lib/matomo/user", installed+"/misc/user"); err != nil {
+		t.Fatal(err)
+	}
+	guest, err := s.copyRelease(t.Context(), hostRelease{Path: installed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !isFile(s.Root + guest.Path + "/misc/proxy-hide-piwik-url.php") {
+		t.Error("it was not copied")
+	}
+	if _, err := os.Lstat(s.Root + guest.Path + "/misc/user"); err == nil {
+		t.Error("rocca's own link was copied, which makes it no release")
+	}
+	if _, err := os.Lstat(installed + "/misc/user"); err != nil {
+		t.Errorf("what is in use was changed: %v", err)
+	}
+}

@@ -24,6 +24,15 @@ import (
 	"rocca/internal/run"
 )
 
+// Mark is a file that only throw-away servers have.
+const Mark = "/etc/rocca-demo"
+
+const markText = "This server is thrown away: rocca prove may break it.\n"
+
+// Program is where a server has the rocca that its maker put there. What rocca
+// up installs is elsewhere.
+const Program = "/usr/local/bin/rocca"
+
 // Options say what server Up makes.
 type Options struct {
 	Name   string // when empty: "demo", or "demo-2" and so on when that is there
@@ -44,6 +53,8 @@ type Options struct {
 
 	Progress func(Event)      // is told what is done; may be nil
 	Inside   progress.Handler // is told what rocca does inside; may be nil
+
+	maker process // when it is gone, Sweep removes the server
 }
 
 // Event is one line of progress.
@@ -82,7 +93,7 @@ func Up(ctx context.Context, o Options) (*Server, error) {
 
 	s, err := Open(o.Name)
 	if err == nil {
-		return s, s.again(ctx, o, say)
+		return s, errors.Join(s.thaw(), s.again(ctx, o, say))
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -166,6 +177,8 @@ func needRoot() error {
 // again boots a server that was made before.
 func (s *Server) again(ctx context.Context, o Options, say func(string, ...any)) error {
 	switch {
+	case s.Twin != "":
+		return fmt.Errorf("make demo server %s: the name is taken by a twin of %s, which is not booted again\nhint: rocca demo down %s removes it", s.Name, s.Twin, s.Name)
 	case s.State == StateRunning:
 		return fmt.Errorf("make demo server %s: the name is taken by one that runs at %s\nhint: choose another with --name, or remove it: rocca demo down %s", s.Name, s.URL, s.Name)
 	case s.State == StateIncomplete:
@@ -193,7 +206,7 @@ func create(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		Name: o.Name, Debian: o.Debian, Weak: o.Weak, Bare: o.Bare,
-		State: StateIncomplete, Created: time.Now().UTC().Truncate(time.Second),
+		State: StateIncomplete, Created: time.Now().UTC().Truncate(time.Second), Maker: o.maker,
 	}
 	s.Root = filepath.Join(s.dir(), "root")
 	// Open found no state there: at most a directory without one.
@@ -235,16 +248,10 @@ func (s *Server) fill(ctx context.Context, o Options, base string, release hostR
 	if _, err := run.Do(ctx, run.Command{Argv: inCgroups(groups, "cp", "--archive", "--reflink=auto", base, s.Root)}); err != nil {
 		return err
 	}
-	files := map[string]string{
-		"/etc/hostname":   machineName(s.Name) + "\n",
-		"/etc/machine-id": machineID() + "\n",
+	if err := errors.Join(s.nameIt(), writeFile(s.Root+Mark, []byte(markText), 0o644)); err != nil {
+		return err
 	}
-	for name, text := range files {
-		if err := writeFile(s.Root+name, []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	if err := s.copyIn(ctx, o.Binary, "/usr/local/bin/rocca"); err != nil {
+	if err := s.copyIn(ctx, o.Binary, Program); err != nil {
 		return err
 	}
 	say("booting Debian %s", s.Debian)
@@ -266,6 +273,13 @@ func (s *Server) fill(ctx context.Context, o Options, base string, release hostR
 	s.Complete, s.State = true, StateRunning
 	say("demo server %s is up", s.Name)
 	return s.save()
+}
+
+// nameIt gives the server's tree a host name and an id of its own.
+func (s *Server) nameIt() error {
+	return errors.Join(
+		writeFile(s.Root+"/etc/hostname", []byte(machineName(s.Name)+"\n"), 0o644),
+		writeFile(s.Root+"/etc/machine-id", []byte(machineID()+"\n"), 0o644))
 }
 
 // machineID makes an id of 32 hexadecimal digits, see machine-id(5).

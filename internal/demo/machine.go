@@ -60,7 +60,8 @@ func (s *Server) waitUntilUp(ctx context.Context, ended <-chan struct{}, say fun
 			}
 		}
 		if s.Leader.alive() {
-			got, _ := s.Run(ctx, run.Command{Argv: []string{"systemctl", "is-system-running"}}) // its exit code is not 0 while starting
+			// It fails at first, while systemd does not listen yet.
+			got, _ := s.Run(ctx, run.Command{Argv: []string{"systemctl", "is-system-running", "--wait"}})
 			switch state = strings.TrimSpace(string(got.Stdout)); state {
 			case "running":
 				return nil
@@ -72,12 +73,24 @@ func (s *Server) waitUntilUp(ctx context.Context, ended <-chan struct{}, say fun
 		}
 		select {
 		case <-ended:
-			return fmt.Errorf("boot demo server %s: systemd-nspawn ended\n%s", s.Name, tail(s.bootLog()))
+			return fmt.Errorf("boot demo server %s: systemd-nspawn ended\n%s", s.Name, s.bootTail())
 		case <-ctx.Done():
-			return fmt.Errorf("boot demo server %s: %w; its state: %s\n%s", s.Name, context.Cause(ctx), state, tail(s.bootLog()))
+			return fmt.Errorf("boot demo server %s: %w; its state: %s\n%s", s.Name, context.Cause(ctx), state, s.bootTail())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// bootTail returns the last lines of the boot, and a hint when the kernel lets
+// root watch no more files: all servers share what one user may have of that.
+func (s *Server) bootTail() string {
+	text := tail(s.bootLog())
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil || strings.Contains(text, "Too many open files") {
+		return text + "\nhint: too many servers run: sysctl fs.inotify.max_user_instances=1024, or rocca demo down"
+	}
+	unix.Close(fd)
+	return text
 }
 
 // Run runs a command inside the server as its root, in an environment built
@@ -142,22 +155,27 @@ func Down(ctx context.Context, name string, progress func(Event)) error {
 	if err := s.halt(ctx, say); err != nil {
 		return err
 	}
+	if err := unmount(dir); err != nil {
+		return err
+	}
 	say("removing %s", dir)
-	return removeTree(dir)
+	if err := removeTree(dir); err != nil {
+		return err
+	}
+	return dropStill(ctx, s.Still)
 }
 
-// halt shuts the server down: politely, then by ending what is in its groups.
+// halt shuts the server down: politely, unless it is a twin, then by ending what
+// is in its groups.
 func (s *Server) halt(ctx context.Context, say func(string, ...any)) error {
+	if err := s.thaw(); err != nil {
+		return err
+	}
 	if err := s.Forwarder.signal(unix.SIGTERM); err != nil {
 		return err
 	}
-	if s.Leader.alive() {
-		say("shutting down %s", s.Name)
-		if _, err := s.Run(ctx, run.Command{Argv: []string{"systemctl", "poweroff"}}); err != nil {
-			say("the server does not take the order to power off: %v", err)
-		} else if !s.Manager.wait(ctx, 20*time.Second) {
-			say("the server does not power off, ending its processes")
-		}
+	if s.Twin == "" && s.Leader.alive() {
+		s.powerOff(ctx, say)
 	}
 	groups, err := ownCgroupDirs(machineName(s.Name))
 	if err != nil {
@@ -170,6 +188,20 @@ func (s *Server) halt(ctx context.Context, say func(string, ...any)) error {
 		return s.Forwarder.signal(unix.SIGKILL)
 	}
 	return nil
+}
+
+// powerOff lets the server shut itself down, and tells whether it did.
+func (s *Server) powerOff(ctx context.Context, say func(string, ...any)) bool {
+	say("shutting down %s", s.Name)
+	if _, err := s.Run(ctx, run.Command{Argv: []string{"systemctl", "poweroff"}}); err != nil {
+		say("the server does not take the order to power off: %v", err)
+		return false
+	}
+	if !s.Manager.wait(ctx, 20*time.Second) {
+		say("the server does not power off, ending its processes")
+		return false
+	}
+	return true
 }
 
 // removeTree removes a directory with all below it, unless something is

@@ -188,6 +188,13 @@ func (s *Server) copyRelease(ctx context.Context, r hostRelease) (hostRelease, e
 			return hostRelease{}, err
 		}
 	}
+	// A directory that rocca installed has a link of rocca's, which no release has.
+	user := s.Root + guest.Path + "/misc/user"
+	if info, err := os.Lstat(user); err == nil && info.Mode().Type() == fs.ModeSymlink {
+		if err := os.Remove(user); err != nil {
+			return hostRelease{}, fmt.Errorf("copy the release into demo server %s: %w", s.Name, err)
+		}
+	}
 	return guest, nil
 }
 

@@ -46,6 +46,12 @@ type Server struct {
 	Bare    bool      `json:"bare,omitempty"`
 	Created time.Time `json:"created"`
 
+	// Twin is what it is a copy of, without some protection: a server's name, or
+	// ThisMachine. Empty for one that is no copy.
+	Twin  string  `json:"twin,omitempty"`
+	Still string  `json:"still,omitempty"` // directory of the still tree that a twin stands on
+	Maker process `json:"maker,omitzero"`  // the process that it is for; none when it is its owner's
+
 	Login Login `json:"-"` // first login, when the server was just set up: kept nowhere
 
 	Complete  bool    `json:"complete"`  // everything in it is set up
@@ -85,12 +91,14 @@ func (s *Server) setPort(port int) {
 }
 
 // save writes server.json whole or not at all.
-func (s *Server) save() error {
+func (s *Server) save() error { return s.saveIn(s.dir()) }
+
+func (s *Server) saveIn(dir string) error {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("save the state of demo server %s: %w", s.Name, err)
 	}
-	name := filepath.Join(s.dir(), "server.json")
+	name := filepath.Join(dir, "server.json")
 	if err := os.WriteFile(name+".new", append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("save the state of demo server %s: %w", s.Name, err)
 	}
@@ -100,12 +108,17 @@ func (s *Server) save() error {
 	return nil
 }
 
-// Open reads what is known of a server.
+// Open reads what is known of a server. One that a killed Copy left standing
+// still goes on.
 func Open(name string) (*Server, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	return open(stateDir, name)
+	s, err := open(stateDir, name)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.thawAbandoned()
 }
 
 func open(dir, name string) (*Server, error) {
@@ -138,8 +151,14 @@ func (s *Server) currentState() State {
 }
 
 // List reads all servers, ordered by name. One whose state cannot be read is
-// listed as incomplete.
-func List() ([]*Server, error) { return list(stateDir) }
+// listed as incomplete. Those that a killed Copy left standing still go on.
+func List() ([]*Server, error) {
+	servers, err := list(stateDir)
+	for _, s := range servers {
+		err = errors.Join(err, s.thawAbandoned())
+	}
+	return servers, err
+}
 
 func list(dir string) ([]*Server, error) {
 	entries, err := os.ReadDir(dir)

@@ -190,6 +190,9 @@ var functions = template.FuncMap{
 	"fix":       func(fix string) string { return strings.Join(cleanLines(fix), "\n") },
 	"sign":      func(s model.Status) string { return shown(s).Sign },
 	"words":     func(s model.Status) string { return shown(s).Words },
+	"attacked":  attacked,
+	"proof":     func(o model.Outcome) string { return outcomeOf(o).Words },
+	"outcome":   func(o model.Outcome) string { return outcomeOf(o).Class },
 	"automatic": func(f model.Finding) bool { return f.FixKind == model.FixAutomatic && f.Status == model.Fail },
 	"verdict": func(s model.Status) string {
 		switch s {

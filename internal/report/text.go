@@ -120,6 +120,9 @@ func (t *text) head(r model.Report) {
 		parts = append(parts, fmt.Sprintf("%d %s", r.Summary.Count[s.Status], s.Words))
 	}
 	t.flow("  controls   ", parts, "   ")
+	if proven := provenCount(r); proven > 0 {
+		t.wrap("  proven     ", fmt.Sprintf("%d of those that pass, by attacks that held (rocca prove)", proven))
+	}
 }
 
 func (t *text) changes(c *model.Changes) {
@@ -172,6 +175,9 @@ func (t *text) finding(f model.Finding) {
 			break
 		}
 		t.wrap("          - ", Observation(e))
+	}
+	if at := provenAs(f, model.Fell); at != nil {
+		t.wrap("          - ", fmt.Sprintf("attack %s succeeded on %s", at.Attack, at.At.UTC().Format("2006-01-02")))
 	}
 	if f.Fix != "" {
 		lead := "fix"
@@ -258,6 +264,9 @@ func (t *text) list(title string, findings []model.Finding) {
 		sentence := f.Title
 		if f.Reason != "" {
 			sentence += ": " + f.Reason
+		}
+		if at := provenAs(f, model.Held); at != nil && f.Status == model.Pass {
+			sentence += fmt.Sprintf(" (proven: attack %s held on %s)", at.Attack, at.At.UTC().Format("2006-01-02"))
 		}
 		t.wrap(fmt.Sprintf("  %-7s ", clean(f.ID)), sentence)
 	}

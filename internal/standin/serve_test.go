@@ -321,7 +321,7 @@ func testPages(l *lab) {
 		{"/index.php?module=NoSuch", 500, "text/html", "does not exist", true},
 		{"/index.php?module=..%2F..%2Fx", 500, "text/html", "does not exist", true},
 		{"/index.php?module=UsersManager&action=index", 403, "text/html", "Sign in", false},
-		{"/index.php?module=CoreUpdater&action=runUpdaterAndExit", 500, "text/html", "nothing to update", true},
+		{"/index.php?module=CoreUpdater&action=runUpdaterAndExit", 500, "text/html", "Auto updater is disabled", true},
 		{"/index.php/foo.php", 302, "text/html", "", true},
 		{"/DIObject.php", 200, "text/html", "", true},
 		{"/core/Version.php", 200, "text/html", "", true},

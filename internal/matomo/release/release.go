@@ -252,7 +252,7 @@ func (g getter) signer(ctx context.Context, archive io.Reader) (string, error) {
 	} else {
 		ring, err = g.vendorKey(ctx)
 		if err != nil {
-			return "", g.acceptUnsigned(fmt.Errorf("it is signed, but the key %s could not be had:\n%w\nhint: put that key beside the archive as signature.asc", vendorKey, err))
+			return "", g.acceptUnsigned(fmt.Errorf("it is signed, but the key %s could not be had:\n%w\nhint: put that key beside the archive as signature.asc", VendorKey, err))
 		}
 	}
 	signer, err := ring.verify(archive, signature)
@@ -278,7 +278,7 @@ func (g getter) vendorKey(ctx context.Context) (keyring, error) {
 	var failures []error
 	try := func(file []byte, err error) (ring keyring, ok bool) {
 		if err == nil {
-			ring, err = readKeyring(file, vendorKey)
+			ring, err = readKeyring(file, VendorKey)
 		}
 		failures = append(failures, err)
 		return ring, err == nil

@@ -198,7 +198,7 @@ func TestVendorKeyIsTakenByItsFingerprintOnly(t *testing.T) {
 		return w.Result(), nil
 	})}
 	_, err := openPath(t, path, Options{Client: client})
-	if err == nil || !strings.Contains(err.Error(), vendorKey) || !strings.Contains(err.Error(), fingerprint(impostor)) || !strings.Contains(err.Error(), "--accept-unsigned") {
+	if err == nil || !strings.Contains(err.Error(), VendorKey) || !strings.Contains(err.Error(), fingerprint(impostor)) || !strings.Contains(err.Error(), "--accept-unsigned") {
 		t.Errorf("got %v, want both fingerprints and a hint", err)
 	}
 	for _, url := range vendorKeyURLs {

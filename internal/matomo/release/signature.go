@@ -16,17 +16,17 @@ import (
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 )
 
-// vendorKey is the fingerprint of the primary key that signs Matomo's releases
+// VendorKey is the fingerprint of the primary key that signs Matomo's releases
 // since 2022: "Matomo <hello@matomo.org>", RSA 4096. It is also pinned by the
 // official container images, and published in faq_19308 of matomo.org.
-const vendorKey = "F529A27008477483777FC23D63BB30D0E5D2C749"
+const VendorKey = "F529A27008477483777FC23D63BB30D0E5D2C749"
 
 // vendorKeyURLs are where the vendor's key can be had. A fingerprint is a hash
 // of the key, so that a key with the pinned one is the right key wherever it
 // comes from: the places need not be trusted.
 var vendorKeyURLs = []string{
 	"https://builds.matomo.org/signature.asc",
-	"https://keyserver.ubuntu.com/pks/lookup?op=get&options=mr&search=0x" + vendorKey,
+	"https://keyserver.ubuntu.com/pks/lookup?op=get&options=mr&search=0x" + VendorKey,
 }
 
 // keyring is the keys that may sign a release.

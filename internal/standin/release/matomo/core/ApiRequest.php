@@ -12,6 +12,7 @@ class ApiRequest
 {
     public function answer(): void
     {
+        self::letOthersRead();
         try {
             $this->authenticate();
             $this->printValue($this->call((string) Common::param('method')));
@@ -26,9 +27,48 @@ class ApiRequest
         }
     }
 
-    private function authenticate(): void
+    /** Tells browsers which other sites' scripts may read the answer. */
+    public static function letOthersRead(): void
+    {
+        $sites = (array) Config::value('General', 'cors_domains', []);
+        $origin = $_SERVER['HTTP_ORIGIN'] ?? '';
+        if (in_array('*', $sites, true) || ($origin !== '' && in_array($origin, $sites, true))) {
+            header('Access-Control-Allow-Credentials: true');
+            header('Access-Control-Allow-Origin: ' . ($origin === '' ? '*' : $origin));
+        }
+    }
+
+    /** @param string[] $urls queries of calls
+     *  @return array their answers, in this order */
+    public function callAll(array $urls): array
+    {
+        $own = [$_GET, $_POST];
+        $answers = [];
+        foreach ($urls as $url) {
+            parse_str($url, $_GET);
+            $_POST = [];
+            try {
+                $answers[] = self::document($this->call((string) Common::param('method')));
+            } catch (Throwable $problem) {
+                $answers[] = ['result' => 'error', 'message' => $problem->getMessage()];
+            }
+        }
+        [$_GET, $_POST] = $own;
+        http_response_code(200);
+        return $answers;
+    }
+
+    /** Becomes the user whose token this request has, or whose session has it. */
+    public function authenticate(): void
     {
         $token = Common::param('token_auth');
+        if (isset($_POST['force_api_session'])) {
+            Session::start();
+            if (hash_equals(Session::token(), (string) $token)) {
+                Session::authenticate();
+                return;
+            }
+        }
         $sentSecurely = !isset($_GET['token_auth']);
         $user = (new Plugins\UsersManager\Model())->getUser('anonymous');
         if ($token !== null && $token !== '' && $token !== 'anonymous') {
@@ -81,11 +121,17 @@ class ApiRequest
         if ($value instanceof File) {
             header("Content-Type: $value->type");
             echo $value->content;
-        } elseif ($value === null || $value === true) {
-            self::printDocument(['result' => 'success', 'message' => 'ok']);
         } else {
-            self::printDocument(is_array($value) ? $value : ['value' => $value]);
+            self::printDocument(self::document($value));
         }
+    }
+
+    private static function document($value): array
+    {
+        if ($value === null || $value === true) {
+            return ['result' => 'success', 'message' => 'ok'];
+        }
+        return is_array($value) ? $value : ['value' => $value];
     }
 
     public static function printError(string $message): void

@@ -30,9 +30,15 @@ class Auth
     /** The row of the user whose login and password these are, or null. */
     public static function byPassword(string $login, string $password): ?array
     {
+        return self::byPasswordHash($login, md5($password));
+    }
+
+    /** As byPassword, with the MD5 of the password. */
+    public static function byPasswordHash(string $login, string $hash): ?array
+    {
         self::checkAddressMayTry();
         $user = Db::fetchRow('SELECT * FROM ' . Common::prefixTable('user') . ' WHERE login = ? OR email = ?', [$login, $login]);
-        if ($user !== null && password_verify(md5($password), $user['password'])) {
+        if ($user !== null && password_verify($hash, $user['password'])) {
             return $user;
         }
         self::recordFailure($login);

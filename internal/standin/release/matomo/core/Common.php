@@ -35,12 +35,22 @@ class Common
         return $_SERVER['REMOTE_ADDR'] ?? '0.0.0.0';
     }
 
-    /** The name this was asked by, or the first trusted one when that is none of them. */
+    /** The name this was asked by, or the first trusted one when that does not end as any of them; that of a proxy's header when the configuration names one. */
     public static function host(): string
     {
+        foreach ((array) Config::value('General', 'proxy_host_headers', []) as $header) {
+            if (!empty($_SERVER[$header])) {
+                return self::escape($_SERVER[$header]);
+            }
+        }
         $host = $_SERVER['HTTP_HOST'] ?? '';
         $trusted = (array) Config::value('General', 'trusted_hosts', []);
-        return $trusted === [] || in_array($host, $trusted, true) ? $host : $trusted[0];
+        foreach ($trusted as $name) {
+            if (substr(rtrim(strtolower($host), '.'), -strlen($name)) === strtolower($name)) {
+                return $host;
+            }
+        }
+        return $trusted[0] ?? $host;
     }
 
     public static function url(string $path): string

@@ -50,14 +50,18 @@ class FrontController
     private function page(string $module, string $action): void
     {
         header('Cache-Control: no-store, must-revalidate');
-        Session::start();
+        $token = (string) Common::param('token_auth');
+        if ($token === '') {
+            Session::start();
+        }
+        ApiRequest::letOthersRead(); // pages ask the API themselves
         $class = "Piwik\\Plugins\\$module\\Controller";
         if (!preg_match('/^\w+$/', "$module$action") || !class_exists($class) || !is_callable([new $class(), $action])) {
             throw new \Exception("The action '$action' of the plugin '$module' does not exist or is not enabled.");
         }
         try {
             Auth::checkAddressMayTry();
-            Session::authenticate();
+            $token === '' ? Session::authenticate() : (new ApiRequest())->authenticate();
             $html = (new $class())->$action();
         } catch (NoAccessException $refused) {
             // The start page asks to sign in, any other refuses.
@@ -67,7 +71,9 @@ class FrontController
             $html = (new Plugins\Login\Controller())->index();
         }
         if (!headers_sent() && strpos(implode('', headers_list()), 'X-No-Frame-Rule') === false) {
-            header('X-Frame-Options: sameorigin');
+            if (!Config::value('General', 'enable_framed_pages')) {
+                header('X-Frame-Options: sameorigin');
+            }
             header('Referrer-Policy: same-origin');
             header('Content-Security-Policy: ' . self::CSP);
         }
@@ -83,7 +89,7 @@ class FrontController
         if (!Config::value('General', 'enable_installer')) {
             throw new NotYetInstalledException('Matomo is not set up yet', 404);
         }
-        if (!is_readable(Config::localPath()) && !is_writable(dirname(Config::localPath()))) {
+        if (!is_writable(file_exists(Config::localPath()) ? Config::localPath() : dirname(Config::localPath()))) {
             throw new \Exception('The Matomo configuration file (config/config.ini.php) is not writable, some of your changes might not be saved.');
         }
         echo View::render('Installation', 'welcome', ['version' => Version::VERSION]);

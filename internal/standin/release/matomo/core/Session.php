@@ -45,6 +45,12 @@ class Session implements SessionHandlerInterface
         return $_SESSION['nonce'] ??= bin2hex(random_bytes(16));
     }
 
+    /** What calls of the API with this session must name. */
+    public static function token(): string
+    {
+        return $_SESSION['token'] ??= bin2hex(random_bytes(16));
+    }
+
     public static function checkNonce(?string $nonce): bool
     {
         return isset($_SESSION['nonce']) && hash_equals($_SESSION['nonce'], (string) $nonce);

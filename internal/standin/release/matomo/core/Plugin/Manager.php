@@ -9,7 +9,7 @@ use Piwik\Updater;
 /** Which plugins there are, which are on, and which have been installed. */
 class Manager
 {
-    private const ALWAYS_ON = ['API', 'BulkTracking', 'CoreAdminHome', 'CoreConsole', 'CoreHome', 'CoreUpdater', 'Installation', 'LanguagesManager', 'Morpheus', 'Proxy', 'SitesManager', 'UsersManager'];
+    private const ALWAYS_ON = ['API', 'BulkTracking', 'CoreAdminHome', 'CoreConsole', 'CoreHome', 'CorePluginsAdmin', 'CoreUpdater', 'Installation', 'LanguagesManager', 'Morpheus', 'Proxy', 'SitesManager', 'UsersManager'];
 
     private static ?Manager $instance = null;
 

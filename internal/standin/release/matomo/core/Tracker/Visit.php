@@ -4,6 +4,7 @@ namespace Piwik\Tracker;
 
 use Piwik\Cache;
 use Piwik\Common;
+use Piwik\Config;
 use Piwik\Db;
 use Piwik\Exception\InvalidRequestException;
 use Piwik\Option;
@@ -72,7 +73,7 @@ class Visit
                 return hex2bin($this->request->get($name));
             }
         }
-        $user = $this->request->get('uid');
+        $user = (string) $this->userId();
         return $user === '' ? null : substr(sha1($user, true), 0, 8);
     }
 
@@ -95,9 +96,9 @@ class Visit
             'idsite' => $site, 'idvisitor' => $visitor, 'config_id' => $configId,
             'location_ip' => $general['mask'] ? self::mask($address, $general['mask_bytes']) : $address,
             'visit_first_action_time' => self::utc($time), 'visit_last_action_time' => self::utc($time),
-            'user_id' => $request->get('uid') ?: null, 'visitor_returning' => $known ? 1 : 0,
+            'user_id' => $this->userId(), 'visitor_returning' => $known ? 1 : 0,
             'location_browser_lang' => $request->language(), 'location_country' => strtolower(substr($request->get('country'), 0, 2)) ?: 'xx',
-            'config_resolution' => substr($request->get('res'), 0, 18), 'config_browser_name' => substr($request->userAgent(), 0, 40), 'referer_url' => substr($request->get('urlref'), 0, 1500),
+            'config_resolution' => substr($request->get('res'), 0, 18), 'config_browser_name' => substr($request->userAgent(), 0, 40), 'referer_url' => substr($general['referrer'] === '' ? $request->get('urlref') : strtok($request->get('urlref') . '?', '?'), 0, 1500),
         ]);
         return ['idvisit' => $id, 'idvisitor' => $visitor];
     }
@@ -132,11 +133,11 @@ class Visit
     /** An order (goal 0 with ec_id) is accepted once. */
     private function convert(int $site, array $visit, int $goal, int $time): void
     {
-        $order = $this->request->get('ec_id') ?: null;
+        $order = $this->pseudonym($this->request->get('ec_id'), 'hide_orders');
         $items = json_decode($this->request->get('ec_items'), true) ?: [];
         try {
             Db::insert('log_conversion', ['idvisit' => $visit['idvisit'], 'idsite' => $site, 'idvisitor' => $visit['idvisitor'], 'server_time' => self::utc($time), 'idgoal' => $goal,
-                'buster' => $order === null ? 0 : crc32($order), 'idorder' => $order, 'items' => count($items), 'url' => $this->request->get('url'), 'revenue' => (float) $this->request->get('revenue')]);
+                'buster' => $order === null ? 0 : crc32($order), 'idorder' => $order, 'items' => count($items), 'url' => self::withoutExcluded($this->request->get('url')), 'revenue' => (float) $this->request->get('revenue')]);
         } catch (\PDOException $problem) {
             if ($problem->getCode() !== '23000') {
                 throw $problem;
@@ -157,6 +158,9 @@ class Visit
     private function action(string $name, int $type): int
     {
         $prefix = null;
+        if (in_array($type, [self::PAGE_URL, self::DOWNLOAD, self::OUTLINK], true)) {
+            $name = self::withoutExcluded($name);
+        }
         foreach (self::PREFIXES as $start => $number) {
             if ($type === self::PAGE_URL && stripos($name, $start) === 0) {
                 $name = substr($name, strlen($start));
@@ -179,6 +183,27 @@ class Visit
         return $first;
     }
 
+    /** An address of a page without the parameters that the configuration excludes. */
+    private static function withoutExcluded(string $url): string
+    {
+        [$page, $query] = explode('?', $url, 2) + [1 => ''];
+        $excluded = array_map('trim', explode(',', strtolower((string) Config::value('Tracker', 'url_query_parameter_to_exclude_from_url'))));
+        $kept = array_filter(explode('&', $query), static fn(string $one) => $one !== '' && !in_array(strtolower(urldecode(strtok($one, '='))), $excluded, true));
+        return $kept === [] ? $page : $page . '?' . implode('&', $kept);
+    }
+
+    private function userId(): ?string
+    {
+        return $this->pseudonym($this->request->get('uid'), 'hide_users');
+    }
+
+    /** What is stored of a name, or null when there is none. */
+    private function pseudonym(string $name, string $setting): ?string
+    {
+        $general = $this->general();
+        return $name === '' ? null : ($general[$setting] ? sha1($name . $general['user_salt']) : $name);
+    }
+
     /** Settings that each request needs, from a cache of five minutes. */
     private function general(): array
     {
@@ -189,7 +214,13 @@ class Visit
                 $salt = bin2hex(random_bytes(16));
                 Option::set('fingerprint_salt_0', $salt);
             }
-            return ['mask' => $privacy->ipAnonymizerEnabled, 'mask_bytes' => $privacy->ipAddressMaskLength, 'fingerprint_salt' => $salt,
+            $userSalt = Option::get('useridsalt');
+            if ($userSalt === false) {
+                $userSalt = bin2hex(random_bytes(20));
+                Option::set('useridsalt', $userSalt);
+            }
+            return ['hide_users' => $privacy->anonymizeUserId, 'hide_orders' => $privacy->anonymizeOrderId, 'referrer' => $privacy->anonymizeReferrer, 'user_salt' => $userSalt,
+                'mask' => $privacy->ipAnonymizerEnabled, 'mask_bytes' => $privacy->ipAddressMaskLength, 'fingerprint_salt' => $salt,
                 'settings' => Db::fetchAll('SELECT plugin_name, setting_name, setting_value FROM ' . Common::prefixTable('plugin_setting') . " WHERE user_login = ''")];
         });
     }

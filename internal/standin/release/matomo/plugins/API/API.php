@@ -3,6 +3,7 @@
 namespace Piwik\Plugins\API;
 
 use Piwik\Access;
+use Piwik\ApiRequest;
 use Piwik\Plugin;
 use Piwik\Version;
 
@@ -13,6 +14,12 @@ class API extends Plugin
     {
         Access::getInstance()->checkAnySite('view');
         return Version::VERSION;
+    }
+
+    /** @param string[] $urls queries of calls */
+    public function getBulkRequest(array $urls): array
+    {
+        return (new ApiRequest())->callAll($urls);
     }
 
     public function getSettings(): array

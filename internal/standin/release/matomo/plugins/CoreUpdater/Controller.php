@@ -2,30 +2,54 @@
 
 namespace Piwik\Plugins\CoreUpdater;
 
+use Piwik\Access;
+use Piwik\Common;
 use Piwik\Updater;
+use Piwik\Version;
 
 class Controller
 {
     /** While an update is pending and updates by the web are on, anybody may see and start it, as in the original. */
     public function index(): string
     {
-        $this->check();
-        return '<html><head><title>Matomo &rsaquo; Update</title></head><body>The database has to be updated. <a href="index.php?module=CoreUpdater&action=runUpdaterAndExit&updateCorePlugins=1">Update</a></body></html>';
+        self::checkEnabled();
+        if ((new Updater())->getComponentUpdates() === null) {
+            header('Location: index.php?module=CoreHome', true, 302);
+            return '';
+        }
+        return $this->runUpdaterAndExit();
     }
 
     public function runUpdaterAndExit(): string
     {
-        $components = $this->check();
+        self::checkEnabled();
+        $components = (new Updater())->getComponentUpdates();
+        if ($components === null) {
+            throw new \Exception('Everything is already up to date.');
+        }
+        if (Common::param('updateCorePlugins') !== '1') {
+            return self::page('The database has to be updated. <a href="index.php?module=CoreUpdater&action=runUpdaterAndExit&updateCorePlugins=1">Update</a>');
+        }
         $result = (new Updater())->updateComponents($components);
-        return '<html><head><title>Matomo &rsaquo; Update</title></head><body>' . ($result['errors'] === [] ? 'Success' : 'Update error') . '</body></html>';
+        return self::page('The database has to be updated. ' . ($result['errors'] === [] ? 'Success' : 'Update error'));
     }
 
-    private function check(): array
+    public function newVersionAvailable(): string
     {
-        $components = Updater::isAllowedByWeb() ? (new Updater())->getComponentUpdates() : null;
-        if ($components === null) {
-            throw new \Exception('There is nothing to update.');
+        Access::getInstance()->checkSuperUser();
+        self::checkEnabled();
+        throw new \Exception('Your Matomo version ' . Version::VERSION . ' is up to date.');
+    }
+
+    private static function checkEnabled(): void
+    {
+        if (!Updater::isAllowedByWeb()) {
+            throw new \Exception('Auto updater is disabled');
         }
-        return $components;
+    }
+
+    private static function page(string $text): string
+    {
+        return "<html><head><title>Matomo &rsaquo; Update</title></head><body>$text</body></html>";
     }
 }

@@ -3,6 +3,7 @@
 namespace Piwik\Plugins\UsersManager;
 
 use Piwik\Access;
+use Piwik\Session;
 use Piwik\View;
 
 class Controller
@@ -11,5 +12,16 @@ class Controller
     {
         Access::getInstance()->checkAnySite('admin');
         return View::render('UsersManager', 'index', ['users' => (new API())->getUsers()]);
+    }
+
+    public function userSettings(): string
+    {
+        Access::getInstance()->checkAnySite('view');
+        return View::render('UsersManager', 'settings', ['login' => Access::getInstance()->login(), 'token' => Session::token()]);
+    }
+
+    public function userSecurity(): string
+    {
+        return $this->userSettings();
     }
 }

@@ -1,0 +1,7 @@
+<?php
+
+namespace Piwik\Plugins\CorePluginsAdmin;
+
+class CorePluginsAdmin extends \Piwik\Plugin
+{
+}

@@ -180,8 +180,8 @@ func TestAuditOfOwnServer(t *testing.T) {
 	s.run(t, "apt-get", "install", "-y", "--no-install-recommends", "--no-download", "acl") // for the plants
 	report := s.audit(t)
 	for _, f := range report.Findings {
-		if f.ID == "APP-01" && !s.real {
-			continue // the stand-in is no stable release
+		if (f.ID == "APP-01" || f.ID == "UPD-01") && !s.real {
+			continue // the stand-in is no stable release, and not signed by Matomo's makers
 		}
 		if f.Status == model.Fail && f.Severity >= model.Medium && f.FixKind == model.FixAutomatic {
 			t.Errorf("%s (%s): %s\n  %+v", f.ID, f.Severity, f.Title, f.Evidence)

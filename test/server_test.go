@@ -22,6 +22,7 @@ import (
 type server struct {
 	*testhost.Host
 	real     bool     // not the stand-in
+	thorough bool     // what takes long is done, too
 	release  []string // arguments of rocca that name it
 	password string   // of the first login, "owner"
 	salt     string
@@ -82,7 +83,7 @@ func testServer(t *testing.T, debian, front, release string) {
 // setUp boots a bare server and runs rocca up in it, watched.
 func setUp(t *testing.T, debian, front, release string) *server {
 	h := testhost.Boot(t, testhost.Options{Debian: debian, Bare: true})
-	s := &server{Host: h, real: release != ""}
+	s := &server{Host: h, real: release != "", thorough: release != "" || debian == "12" && front == "nginx"}
 	config := "domain: [127.0.0.1, localhost, matomo.localhost]\nport: " + portOf(h.URL()) + "\nfront: " + front + "\n"
 	s.write(t, "/etc/rocca/rocca.yaml", []byte(config))
 	s.release = s.giveRelease(t, release)

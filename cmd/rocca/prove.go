@@ -187,8 +187,8 @@ func (f *proveFlags) prove(cmd *cobra.Command, attacks []prove.Attack, tell prog
 	for _, name := range onTwins.Kept {
 		say("the twin " + name + " was kept: rocca demo shell " + name)
 	}
-	if !on.Ours || len(f.only) > 0 {
-		return p, nil // no record of it for the audit
+	if !on.Ours || len(f.only) > 0 || f.twin == twinNone {
+		return p, nil // it says too little for the audit
 	}
 	var record bytes.Buffer
 	if err := report.ProofJSON(&record, p); err != nil {

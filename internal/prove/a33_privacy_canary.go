@@ -37,9 +37,9 @@ A title, a search word or the name of an event is stored as a page sends it: tha
 	Attempt: attackPrivacy,
 }
 
-// setsOption changes an option of Matomo, and has the tracker forget what it
-// keeps of all of them.
-const setsOption = readsSchema + `option() { mariadb -e "UPDATE \` + "`$schema\\`.\\`${prefix}option\\`" + ` SET option_value = '$2' WHERE option_name = '$1'"; rm -f "$TRACKER"/tmp/cache/tracker/matomocache_general.php; systemctl restart rocca-php@tracker; }
+// setsOption changes an option of Matomo, and has both pools forget what they
+// keep of all of them: a front that lacks a rule may have the UI's record hits.
+const setsOption = readsSchema + `option() { mariadb -e "UPDATE \` + "`$schema\\`.\\`${prefix}option\\`" + ` SET option_value = '$2' WHERE option_name = '$1'"; rm -f "$TRACKER"/tmp/cache/tracker/matomocache_general.php "$STATE"/tmp/cache/tracker/matomocache_general.php; systemctl restart rocca-php@tracker rocca-php@ui; }
 `
 
 var withoutMasking = Protection{
@@ -62,7 +62,7 @@ var withoutExcludedParameters = Protection{
 	ID:       "excluded-parameters",
 	Title:    "Matomo takes tokens and mail addresses out of the addresses of pages",
 	Part:     SettingPart,
-	Remove:   `sed -i '/^url_query_parameter_to_exclude_from_url/d' "$STATE/config/config.ini.php" "$TRACKER/config/config.ini.php"; rm -f "$TRACKER"/tmp/cache/tracker/matomocache_*[0-9].php; systemctl restart rocca-php@tracker`,
+	Remove:   `sed -i '/^url_query_parameter_to_exclude_from_url/d' "$STATE/config/config.ini.php" "$TRACKER/config/config.ini.php"; rm -f "$TRACKER"/tmp/cache/tracker/matomocache_*[0-9].php "$STATE"/tmp/cache/tracker/matomocache_*[0-9].php; systemctl restart rocca-php@tracker rocca-php@ui`,
 	Controls: []string{"TRK-03"},
 }
 

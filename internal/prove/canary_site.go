@@ -15,6 +15,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 
 	"rocca/internal/mariadb"
 	"rocca/internal/matomo/ini"
@@ -301,7 +302,7 @@ func (s canarySite) reproduce(right, agent string, hits []url.Values, look check
 	if err != nil {
 		return ""
 	}
-	return run.Quote([]string{"php", "-n", "-r", againPHP, "--", string(plan)})
+	return run.Quote([]string{"php", "-n", "-r", strings.ReplaceAll(againPHP, "\n", " "), "--", string(plan)})
 }
 
 const againPHP = `$in = json_decode($argv[1], true); $look = $in["look"]; $token = bin2hex(random_bytes(16));

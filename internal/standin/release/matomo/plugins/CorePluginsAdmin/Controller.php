@@ -22,6 +22,11 @@ class Controller
     public function activate(): string
     {
         $this->check();
+        if (!Session::checkNonce(Common::param('nonce'))) {
+            // The password is asked for again before the nonce is looked at.
+            header('Location: index.php?module=Login&action=confirmPassword', true, 302);
+            return '';
+        }
         Manager::getInstance()->setActivated((string) Common::param('pluginName'), true);
         header('Location: index.php?module=CorePluginsAdmin&action=plugins', true, 302);
         return '';
@@ -30,6 +35,9 @@ class Controller
     public function uploadPlugin(): string
     {
         $this->check(!Config::value('General', 'enable_plugin_upload') ? 'Plugin upload disabled by config' : '');
+        if (!Session::checkNonce(Common::param('nonce'))) {
+            throw new \Exception('Security check failed.');
+        }
         throw new \Exception('The stand-in takes no plugins.');
     }
 
@@ -41,9 +49,6 @@ class Controller
         Access::getInstance()->checkSuperUser();
         if ($disabled !== '') {
             throw new \Exception($disabled);
-        }
-        if (!Session::checkNonce(Common::param('nonce'))) {
-            throw new \Exception('Security check failed.');
         }
     }
 }

@@ -150,6 +150,9 @@ func TestProofPageInABrowser(t *testing.T) {
 		if wide := eval[float64](page, "document.documentElement.scrollWidth"); int64(wide) > width {
 			t.Errorf("at %d the page is %v wide", width, wide)
 		}
+		if narrow := eval[float64](page, `[...document.querySelectorAll(".attack .id")].filter((e) => e.scrollWidth > e.clientWidth).length`); narrow != 0 {
+			t.Errorf("at %d the ids of %v attacks lie over their titles", width, narrow)
+		}
 		if levels := eval[string](page, `[...document.querySelectorAll("h1, h2, h3, h4")].map((h) => h.tagName[1]).join("")`); strings.Contains(levels, "13") || strings.Contains(levels, "24") {
 			t.Errorf("headings leave a level out: %s", levels)
 		}

@@ -58,7 +58,9 @@ an attack that can succeed nowhere proves nothing, and is "not proven".
 Only this machine is attacked, and throw-away servers made by rocca (--demo).
 Nothing of the server is changed: what is planted has names of its own and is
 removed, also by the next run when this one is killed. What could disturb the
-server's users is done to a copy.
+server's users is done to a copy. For copies of this machine the packages
+debootstrap and systemd-container must be there, and a Debian mirror; the first
+copy takes minutes, and is kept for the next run.
 
 Exit status: 0 every attack that fits this server held, 2 usage or the attacks
 could not be made, 3 none succeeded but something is not proven, 4 an attack
@@ -174,14 +176,14 @@ func (f *proveFlags) prove(cmd *cobra.Command, attacks []prove.Attack, tell prog
 		return p, err
 	}
 	p = model.Proof{
-		Version: report.ProofVersion, Tool: "rocca " + version(), Server: on.Server, Subject: on.Subject, Observed: started.UTC(),
+		Version: report.ProofVersion, Tool: "rocca " + version(), Server: on.Server, Subject: on.Subject, Observed: started.UTC(), NoTwins: why,
 	}
 	for _, a := range attacks {
 		var intact *model.Attacked
 		if made, there := onTwins.Intact[a.ID]; there {
 			intact = &made
 		}
-		p.Attacks = append(p.Attacks, prove.Judge(a, found(attacked, a), intact, onTwins.Twins[a.ID], why))
+		p.Attacks = append(p.Attacks, prove.Judge(a, found(attacked, a), intact, onTwins.Twins[a.ID]))
 	}
 	p.Seconds = time.Since(started).Seconds()
 	for _, name := range onTwins.Kept {

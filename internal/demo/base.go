@@ -278,8 +278,8 @@ func proxyEnvironment(configured []string) []string {
 	return env
 }
 
-// ensureTools installs what this package calls and the host lacks.
-func ensureTools(ctx context.Context, say func(string, ...any)) error {
+// missingTools are the packages with what this package calls and the host lacks.
+func missingTools() []string {
 	var missing []string
 	for _, tool := range [][2]string{{"debootstrap", "debootstrap"}, {"systemd-nspawn", "systemd-container"}, {"nsenter", "util-linux"}, {"unshare", "util-linux"}} {
 		if _, err := run.Look(tool[0]); err != nil {
@@ -289,11 +289,16 @@ func ensureTools(ctx context.Context, say func(string, ...any)) error {
 	if _, err := os.Stat(debianKeyring); err != nil {
 		missing = append(missing, "debian-archive-keyring")
 	}
+	slices.Sort(missing)
+	return slices.Compact(missing)
+}
+
+// ensureTools installs what this package calls and the host lacks.
+func ensureTools(ctx context.Context, say func(string, ...any)) error {
+	missing := missingTools()
 	if len(missing) == 0 {
 		return nil
 	}
-	slices.Sort(missing)
-	missing = slices.Compact(missing)
 	if _, err := run.Look("apt-get"); err != nil {
 		return fmt.Errorf("install %s: %w\nhint: install them with this system's own package manager", strings.Join(missing, " "), err)
 	}

@@ -100,17 +100,25 @@ func (s *Server) thaw() error {
 // thawAbandoned thaws a server whose copier was killed. A server that another
 // rocca works on is left to it.
 func (s *Server) thawAbandoned() error {
-	if _, err := os.Lstat(s.frozenFile()); err != nil {
+	text, err := os.ReadFile(s.frozenFile())
+	if err != nil {
 		return nil
 	}
-	file, err := tryLock(nameLock(s.Name))
+	var mark frozen
+	if json.Unmarshal(text, &mark) == nil && mark.By.alive() {
+		return nil
+	}
+	// A child that the copier was just starting may hold its lock for a moment.
+	ctx, cancel := context.WithTimeout(context.Background(), freezeLimit)
+	defer cancel()
+	unlock, err := lock(ctx, nameLock(s.Name), func() {})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("thaw demo server %s: %w", s.Name, err)
 	}
-	if file == nil {
-		return nil
-	}
-	defer file.Close()
+	defer unlock()
 	return s.thaw() // who has the lock knows that nobody else copies
 }
 

@@ -86,10 +86,14 @@ func hostDebian() (string, error) {
 
 // StillLike gives the still tree of a server made with some options, but for its
 // name. It is made once, which takes as long as Up, and kept for further runs.
+// Unlike Up it installs nothing on this machine, which is one in use.
 func StillLike(ctx context.Context, o Options) (*Still, error) {
 	say := sayer(o.Progress)
 	if err := needRoot(); err != nil {
 		return nil, err
+	}
+	if missing := missingTools(); len(missing) > 0 {
+		return nil, fmt.Errorf("this machine lacks %s, and nothing is installed on it\nhint: apt-get install --no-install-recommends %s", strings.Join(missing, ", "), strings.Join(missing, " "))
 	}
 	key, err := o.key()
 	if err != nil {

@@ -62,7 +62,8 @@ type Proof struct {
 	Server   string     `json:"server"`  // host name
 	Subject  string     `json:"subject"` // "Matomo 5.3.0 in /var/www/matomo/www, nginx, Debian 12"
 	Observed time.Time  `json:"observed"`
-	Seconds  float64    `json:"seconds"` // that all of it took
+	Seconds  float64    `json:"seconds"`            // that all of it took
+	NoTwins  string     `json:"no_twins,omitempty"` // why there were none
 	Attacks  []Attacked `json:"attacks"`
 }
 

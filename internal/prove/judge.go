@@ -9,8 +9,8 @@ import (
 
 // Judge puts together what an attack came to on the server and on its twins.
 // intact is the attack on a twin that lacks nothing, for one that disturbs; nil
-// when there was none. why tells why there are no twins.
-func Judge(a Attack, server model.Attacked, intact *model.Attacked, twins []model.Twin, why string) model.Attacked {
+// when there was none.
+func Judge(a Attack, server model.Attacked, intact *model.Attacked, twins []model.Twin) model.Attacked {
 	if a.Disturbs && intact != nil && server.Result != model.NotApplicable && server.Result != model.Fell {
 		server = *intact
 		if server.Result == model.Held {
@@ -30,7 +30,7 @@ func Judge(a Attack, server model.Attacked, intact *model.Attacked, twins []mode
 		at := slices.IndexFunc(twins, func(t model.Twin) bool { return t.Result != model.Fell })
 		server.Reason = fmt.Sprintf("it does not succeed on a twin either that lacks %q, where it should: %s", twins[at].Without, twins[at].Answer)
 	case model.NoTwin:
-		server.Result, server.Reason = model.NotProven, "it held, but no twin shows that the attack can succeed: "+why
+		server.Result, server.Reason = model.NotProven, "it held, but no twin shows that the attack can succeed"
 	}
 	return server
 }

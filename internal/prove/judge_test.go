@@ -30,8 +30,8 @@ func TestJudge(t *testing.T) {
 		{"one twin stood", both, came(model.Held), nil, []model.Twin{twin(one, model.Fell), twin(other, model.Held)}, model.NotProven, model.Held, `lacks "other"`},
 		{"one twin could not be attacked", both, came(model.Held), nil, []model.Twin{twin(one, model.NotProven), twin(other, model.Fell)}, model.NotProven, model.Held, `lacks "one"`},
 		{"one twin is missing", both, came(model.Held), nil, fell[:1], model.NotProven, model.NoTwin, "no twin shows"},
-		{"no twin", both, came(model.Held), nil, nil, model.NotProven, model.NoTwin, "because"},
-		{"an attack that no twin is made for", nowhere, came(model.Held), nil, nil, model.NotProven, model.NoTwin, "because"},
+		{"no twin", both, came(model.Held), nil, nil, model.NotProven, model.NoTwin, "no twin shows"},
+		{"an attack that no twin is made for", nowhere, came(model.Held), nil, nil, model.NotProven, model.NoTwin, "no twin shows"},
 		{"it fell: whatever the twins did", both, came(model.Fell), nil, []model.Twin{twin(one, model.Held)}, model.Fell, model.NoTwin, ""},
 		{"not applicable stays", both, came(model.NotApplicable), nil, fell, model.NotApplicable, "", ""},
 		{"it disturbs: a copy stands in", disturbing, came(model.NotProven), new(came(model.Held)), fell[:1], model.Held, model.Fell, "copy of this server"},
@@ -39,7 +39,7 @@ func TestJudge(t *testing.T) {
 		{"it disturbs, and there is no copy", disturbing, came(model.NotProven), nil, nil, model.NotProven, model.NoTwin, ""},
 		{"it disturbs, and was made on the server: it fell", disturbing, came(model.Fell), new(came(model.Held)), fell[:1], model.Fell, model.Fell, ""},
 	} {
-		got := Judge(c.attack, c.server, c.intact, c.twins, "because")
+		got := Judge(c.attack, c.server, c.intact, c.twins)
 		if got.Result != c.result || got.Twin != c.twin || !strings.Contains(got.Reason, c.reason) {
 			t.Errorf("%s: %s, twin %s, %q", c.name, got.Result, got.Twin, got.Reason)
 		}

@@ -97,6 +97,9 @@ func ProofText(w io.Writer, p model.Proof, style Style) error {
 	t.wrap("", p.Subject)
 	t.line("")
 	t.wrap("  ", proofVerdict(p))
+	if p.NoTwins != "" {
+		t.wrap("  ", "There were no twins, so nothing is proven that held: "+p.NoTwins+".")
+	}
 	t.line("")
 	for _, o := range outcomes {
 		for _, a := range p.Attacks {

@@ -421,7 +421,7 @@ func (d *deployment) testBalancer(t *testing.T, i *ec2) {
 	if page.status != 200 || !nonceField.MatchString(page.body) {
 		t.Errorf("the login page through the balancer: %d %.200q", page.status, page.body)
 	}
-	if installer := through.get("index.php?module=Installation&action=welcome", "X-Forwarded-Proto: https"); installer.status < 400 && !nonceField.MatchString(installer.body) {
+	if installer := through.get("index.php?module=Installation&action=welcome", "X-Forwarded-Proto: https"); installer.status < 400 && !nonceField.MatchString(installer.body) && !strings.Contains(installer.body, "already installed") {
 		t.Errorf("the installer answers: %d %.200q", installer.status, installer.body)
 	}
 	i.refuses(t, atBalancer, "other.example.org", "", "X-Forwarded-Host: "+awsDomain)
@@ -643,6 +643,7 @@ var acceptedOnInstances = map[string]string{
 	"TLS-03": "visitors see the certificate of the load balancer; behind it the instance has its own",
 	"ACC-02": "the second factor is for the owner to set up",
 	"APP-01": "the stand-in is no release of Matomo's",
+	"UPD-01": "nor is it signed by its makers",
 	"UPD-06": "the stand-in has the version of an old one",
 }
 

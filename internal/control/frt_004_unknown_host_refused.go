@@ -16,12 +16,19 @@ var frt004 = Control{
 	Needs:    []facts.Section{facts.Requests},
 	Eval: func(v *View) Verdict {
 		var found []model.Evidence
-		asked, unseen := answers(v, "unknown-host", "unknown-host-behind", "installer-unknown-host")
+		asked, unseen := answers(v, "unknown-host", "installer-unknown-host")
 		for _, answer := range asked {
 			if answer.Verdict != facts.Refused && answer.Status != 400 {
 				found = append(found, said(answer.Answer, outcome(answer.Answer), "no answer, 421, 403 or 404"))
 			}
 		}
+		behind, unheard := answers(v, "host-behind")
+		for _, answer := range behind {
+			if answer.Verdict == facts.Leaked {
+				found = append(found, said(answer.Answer, outcome(answer.Answer)+" (made for the name of the Host header, with Matomo's in the request line)", "no answer, or Matomo's own name in it"))
+			}
+		}
+		unseen = append(unseen, unheard...)
 		forwarded, unasked := answers(v, "forwarded-host")
 		for _, answer := range forwarded {
 			if answer.Verdict == facts.Leaked || leadsAway(v, answer.Answer) {

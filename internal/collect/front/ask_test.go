@@ -43,7 +43,7 @@ func careless(w http.ResponseWriter, r *http.Request) {
 		say("application/json", `{"value":"5.3.0"}`)
 	case r.RequestURI == "https://stats.example.org/index.php": // the request line names it, the Host header another
 		w.Header().Set("X-Matomo-Request-Id", "behind")
-		say("text/html", `<meta name="generator" content="Matomo - x"/><form id="login_form">`)
+		say("text/html", `<form id="login_form"> piwik_url = "https://xstats.example.org/"`)
 	case r.URL.Path == "/index.php" && r.Header.Get("X-Forwarded-For") != "":
 		w.Header().Set("Location", "https://"+r.Header.Get("X-Forwarded-Host")+"/")
 		http.Error(w, "no", http.StatusForbidden)
@@ -127,7 +127,7 @@ func TestAskAll(t *testing.T) {
 		"installer":              {Status: 200, Verdict: facts.Leaked, Sign: "installer"},
 		"installer-unknown-host": {Verdict: facts.Refused, Sign: "handshake refused"},
 		"unknown-host":           {Verdict: facts.Refused, Sign: "handshake refused"},
-		"unknown-host-behind":    {Status: 200, Verdict: facts.Served, Sign: "login page"},
+		"host-behind":            {Status: 200, Verdict: facts.Leaked, Sign: "xstats.example.org came back in the page"},
 		"plain-http":             {Status: 301, Verdict: facts.Redirected, Sign: "to https://stats.example.org"},
 		"plain-http-tracker":     {Status: 301, Verdict: facts.Redirected, Sign: "to https://stats.example.org"},
 		"listing":                {Status: 200, Verdict: facts.Leaked, Sign: "Index of"},
@@ -167,7 +167,7 @@ func TestAskAll(t *testing.T) {
 	if got := answers["path://config//config.ini.php (HTTP/2)"].Protocol; got != "HTTP/2.0" {
 		t.Errorf("HTTP/2 by %s", got)
 	}
-	if got := answers["unknown-host-behind"].Header["X-Matomo-Request-Id"]; len(got) != 1 || got[0] != "behind" {
+	if got := answers["host-behind"].Header["X-Matomo-Request-Id"]; len(got) != 1 || got[0] != "behind" {
 		t.Errorf("the request line did not name Matomo: %q", got)
 	}
 	if got := answers["unknown-host"].Host; got != unknownHost {

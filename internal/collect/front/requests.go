@@ -42,7 +42,8 @@ func (t Target) requests() []request {
 		{name: "installer", path: index + "?module=Installation&action=databaseSetup", judge: installer},
 		{name: "installer-unknown-host", path: index + "?module=Installation&action=databaseSetup", host: unknownHost, judge: installer},
 		{name: "unknown-host", path: t.path("/"), host: unknownHost, judge: page},
-		{name: "unknown-host-behind", path: index, host: unknownHost, behind: true, judge: page},
+		// Matomo looks at how a name ends.
+		{name: "host-behind", path: index, host: "x" + t.Name, behind: true, judge: returns("x" + t.Name)},
 		{name: "plain-http", path: t.path("/"), plain: true, judge: leads},
 		{name: "plain-http-tracker", path: t.path("/matomo.php"), plain: true, judge: leads},
 		{name: "trace", method: "TRACE", path: "/", judge: byStatus},

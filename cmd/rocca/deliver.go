@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // deliver writes a result to standard output, or to a file that appears only
@@ -20,7 +21,7 @@ func deliver(cmd *cobra.Command, path string, content []byte) error {
 	}
 	temporary, err := os.CreateTemp(filepath.Dir(path), ".rocca-*")
 	if err != nil {
-		return fmt.Errorf("write %s: %w\nhint: name a file in a directory that is there and that you may write to (-o)", path, err)
+		return notDelivered(path, err)
 	}
 	_, err = temporary.Write(content)
 	err = errors.Join(err, temporary.Sync(), temporary.Close())
@@ -29,6 +30,21 @@ func deliver(cmd *cobra.Command, path string, content []byte) error {
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temporary.Name()))
+	}
+	return nil
+}
+
+func notDelivered(path string, err error) error {
+	return fmt.Errorf("write %s: %w\nhint: name a file in a directory that is there and that you may write to (-o)", path, err)
+}
+
+// deliverable tells before long work that its result would have no place.
+func deliverable(path string) error {
+	if path == "" || path == "-" {
+		return nil
+	}
+	if err := unix.Access(filepath.Dir(path)+"/", unix.W_OK); err != nil {
+		return notDelivered(path, err)
 	}
 	return nil
 }

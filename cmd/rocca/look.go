@@ -24,6 +24,7 @@ import (
 	"rocca/internal/facts"
 	"rocca/internal/mariadb"
 	"rocca/internal/matomo/release"
+	"rocca/internal/model"
 	"rocca/internal/report"
 )
 
@@ -143,9 +144,6 @@ func declared(c config.Config) facts.Declared {
 	return d
 }
 
-// timerProgram is the copy of rocca that its timer starts.
-const timerProgram = "/usr/local/lib/rocca/rocca"
-
 // own gathers what rocca knows of this server; nil when it did not set it up.
 func own(ctx context.Context, c config.Config) (facts.Rocca, *collect.Own, error) {
 	program, err := thisProgram()
@@ -160,17 +158,15 @@ func own(ctx context.Context, c config.Config) (facts.Rocca, *collect.Own, error
 		about.Recorded = strings.TrimSpace(string(recorded))
 	}
 	if about.Recorded != "" {
-		about.TimerProgram = timerProgram
-		if about.TimerSHA256, err = hashOf(timerProgram); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		about.TimerProgram = blueprint.TimerProgram
+		if about.TimerSHA256, err = hashOf(blueprint.TimerProgram); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return about, nil, fmt.Errorf("read the program that the timer starts: %w", err)
 		}
 	}
 	if info, err := os.Stat(blueprint.AuditReport); err == nil {
 		about.Audited = info.ModTime()
 	}
-	if err := readAttacks(&about); err != nil {
-		return about, nil, err
-	}
+	readAttacks(&about)
 	// Whether there is anything must not be told by what may not be read.
 	if _, err := os.ReadDir(change.DefaultDir); errors.Is(err, fs.ErrPermission) {
 		return about, nil, fmt.Errorf("read what rocca did on this server: %w", err)
@@ -238,25 +234,26 @@ func recordGone(l blueprint.Layout) error {
 	return fmt.Errorf("compare the code: the record of the release is gone: %s\nhint: move %s away, and put it back from a verified release: rocca up --release FILE", l.Record, l.Code)
 }
 
-// readAttacks reads what the attacks came to when they were last made.
-func readAttacks(about *facts.Rocca) error {
+// readAttacks reads what the attacks came to when they were last made. Nothing
+// else of an audit depends on it.
+func readAttacks(about *facts.Rocca) {
 	file, err := os.Open(blueprint.ProofReport)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil
+		return
+	}
+	var proof model.Proof
+	if err == nil {
+		defer file.Close()
+		proof, err = report.ReadProof(file)
 	}
 	if err != nil {
-		return fmt.Errorf("read what attacks came to: %w", err)
-	}
-	defer file.Close()
-	proof, err := report.ReadProof(file)
-	if err != nil {
-		return fmt.Errorf("%s: %w", blueprint.ProofReport, err)
+		about.Unproved = facts.Why(fmt.Errorf("%s: %w", blueprint.ProofReport, err))
+		return
 	}
 	about.Proved, about.Attacks = proof.Observed, map[string]string{}
 	for _, a := range proof.Attacks {
 		about.Attacks[a.ID] = string(a.Result)
 	}
-	return nil
 }
 
 func dataDirs(l blueprint.Layout) []app.DataDir {

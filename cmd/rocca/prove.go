@@ -109,6 +109,9 @@ func (f *proveFlags) run(cmd *cobra.Command) error {
 	if f.twin != twinDemo && f.twin != twinNone {
 		return fmt.Errorf("attack with twins of kind %q: there is none\nhint: %s or %s", f.twin, twinDemo, twinNone)
 	}
+	if err := deliverable(f.output); err != nil {
+		return err
+	}
 	if os.Geteuid() != 0 {
 		return errors.New("attack this server: only root can become whoever attacks\nhint: sudo rocca prove")
 	}

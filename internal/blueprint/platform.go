@@ -51,8 +51,8 @@ type Program struct {
 	SHA256 string // lower-case hex
 }
 
-// programAt is where rocca keeps itself for its timer.
-const programAt = lib + "/rocca"
+// TimerProgram is where rocca keeps itself for its timer.
+const TimerProgram = lib + "/rocca"
 
 // platform is what rocca changes of Debian itself, each part switched by
 // hardening: in the configuration. What has an effect at once is a unit, so
@@ -263,12 +263,12 @@ func closed(listeners []facts.Listener) error {
 // program is the copy of rocca that its timer starts.
 type program struct{ Program }
 
-func (p program) Name() string { return "program " + programAt }
+func (p program) Name() string { return "program " + TimerProgram }
 
-func (p program) Looks() facts.Query { return facts.Query{Paths: []string{programAt}} }
+func (p program) Looks() facts.Query { return facts.Query{Paths: []string{TimerProgram}} }
 
 func (p program) Plan(s facts.Server) (change.Proposal, error) {
-	now := s.Paths[programAt]
+	now := s.Paths[TimerProgram]
 	switch {
 	case !now.Exists():
 		return change.Proposal{Sentence: "copy this rocca there, for its timer"}, nil
@@ -285,7 +285,7 @@ func (p program) Apply(_ context.Context, w *change.Writer, _ facts.Server) erro
 	if err != nil {
 		return fmt.Errorf("read this program: %w", err)
 	}
-	return w.WriteFile(programAt, content, change.Root(0o755))
+	return w.WriteFile(TimerProgram, content, change.Root(0o755))
 }
 
 // Files are the contents of all plain files that the steps write, by path.

@@ -17,6 +17,9 @@ var ops002 = Control{
 	Needs:    []facts.Section{facts.Own},
 	Eval: func(v *View) Verdict {
 		proved := v.Rocca.Proved
+		if v.Rocca.Unproved != "" {
+			return unknown(v.Rocca.Unproved)
+		}
 		if proved.IsZero() {
 			return unknown("the attacks were never run against this server")
 		}

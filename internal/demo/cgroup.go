@@ -168,17 +168,25 @@ func removeCgroup(dir string) error {
 	for i := len(dirs) - 1; i >= 0; i-- {
 		// A killed process holds its group until its parent takes notice. An
 		// orphan's parent is init, which may take its time.
-		deadline := time.Now().Add(30 * time.Second)
-		err := unix.Rmdir(dirs[i])
-		for errors.Is(err, unix.EBUSY) && time.Now().Before(deadline) {
-			time.Sleep(20 * time.Millisecond)
-			err = unix.Rmdir(dirs[i])
-		}
+		err := whileBusy(30*time.Second, func() error { return unix.Rmdir(dirs[i]) })
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("remove control group %s: %w", dirs[i], err)
 		}
 	}
 	return nil
+}
+
+// whileBusy tries again what is refused only because something is in use, up to
+// a limit.
+func whileBusy(limit time.Duration, try func() error) error {
+	deadline := time.Now().Add(limit)
+	for {
+		err := try()
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // ignoreGone drops the error of a file that ended between listing and reading.

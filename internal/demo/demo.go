@@ -91,7 +91,7 @@ func Up(ctx context.Context, o Options) (*Server, error) {
 	}
 	defer unlock()
 
-	s, err := Open(o.Name)
+	s, err := open(stateDir, o.Name)
 	if err == nil {
 		return s, errors.Join(s.thaw(), s.again(ctx, o, say))
 	}
@@ -241,11 +241,7 @@ func (s *Server) takePort(ctx context.Context) error {
 // fill copies the base tree, boots it, and sets up what the options want.
 func (s *Server) fill(ctx context.Context, o Options, base string, release hostRelease, say func(string, ...any)) error {
 	say("copying the base tree to %s", s.Root)
-	groups, err := freshCgroup(machineName(s.Name))
-	if err != nil {
-		return err
-	}
-	if _, err := run.Do(ctx, run.Command{Argv: inCgroups(groups, "cp", "--archive", "--reflink=auto", base, s.Root)}); err != nil {
+	if err := s.copyTree(ctx, base); err != nil {
 		return err
 	}
 	if err := errors.Join(s.nameIt(), writeFile(s.Root+Mark, []byte(markText), 0o644)); err != nil {
@@ -261,6 +257,7 @@ func (s *Server) fill(ctx context.Context, o Options, base string, release hostR
 	if err := s.startForwarder(ctx, o.Binary); err != nil {
 		return err
 	}
+	var err error
 	switch {
 	case o.Weak != "":
 		err = s.installWeak(ctx, release, say)
@@ -273,6 +270,16 @@ func (s *Server) fill(ctx context.Context, o Options, base string, release hostR
 	s.Complete, s.State = true, StateRunning
 	say("demo server %s is up", s.Name)
 	return s.save()
+}
+
+// copyTree makes the server's tree one like another.
+func (s *Server) copyTree(ctx context.Context, from string) error {
+	groups, err := freshCgroup(machineName(s.Name))
+	if err != nil {
+		return err
+	}
+	_, err = run.Do(ctx, run.Command{Argv: inCgroups(groups, "cp", "--archive", "--reflink=auto", "--no-target-directory", from, s.Root)})
+	return err
 }
 
 // nameIt gives the server's tree a host name and an id of its own.

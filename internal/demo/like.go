@@ -42,11 +42,12 @@ func Like(c config.Config) (Options, error) {
 	if _, err := os.Stat(Mark); err == nil {
 		return failed(errors.New("it is a throw-away server itself\nhint: rocca prove on the host that it runs on"))
 	}
-	code, err := filepath.EvalSymlinks(blueprint.NewLayout(c, "").Link)
+	layout := blueprint.NewLayout(c, "")
+	code, err := filepath.EvalSymlinks(layout.Link)
 	if err != nil {
 		return failed(err)
 	}
-	version := strings.TrimPrefix(filepath.Base(code), filepath.Base(blueprint.NewLayout(c, "").Code))
+	version := strings.TrimPrefix(filepath.Base(code), filepath.Base(layout.Code))
 	if _, err := os.Stat(blueprint.NewLayout(c, version).Record); err != nil {
 		return failed(errors.New("rocca did not install the Matomo that is on it"))
 	}

@@ -148,7 +148,7 @@ func Down(ctx context.Context, name string, progress func(Event)) error {
 		say("demo server %s is not there", name)
 		return nil
 	}
-	s, err := Open(name)
+	s, err := open(stateDir, name)
 	if err != nil {
 		s = &Server{Name: name} // unreadable: its control groups still tell which processes are its own
 	}

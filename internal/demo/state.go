@@ -109,7 +109,8 @@ func (s *Server) saveIn(dir string) error {
 }
 
 // Open reads what is known of a server. One that a killed Copy left standing
-// still goes on.
+// still goes on. Who has the lock of the name reads with open and thaws itself:
+// for that lock Open would wait.
 func Open(name string) (*Server, error) {
 	if err := checkName(name); err != nil {
 		return nil, err

@@ -47,12 +47,15 @@ func Copy(ctx context.Context, name, binary string, progress func(Event)) (*Stil
 	if err := needRoot(); err != nil {
 		return nil, err
 	}
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
 	unlock, err := lock(ctx, nameLock(name), func() { say("waiting for another rocca that works on demo server %s", name) })
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	s, err := Open(name)
+	s, err := open(stateDir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +155,7 @@ func (s *Server) copyTo(ctx context.Context, still *Still) (err error) {
 // needless tells what a copy can do without: downloaded packages, and the
 // release that was installed. They are a third of all files.
 func needless(path string) bool {
-	return path+"/" == guestArchives[1:]+"/" || path == guestUnpacked[1:] ||
+	return path == guestArchives[1:] || path == guestUnpacked[1:] ||
 		strings.HasPrefix(path, "var/cache/apt/") && (strings.HasSuffix(path, ".deb") || strings.HasSuffix(path, "pkgcache.bin"))
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +72,7 @@ func TestProcessesAreStopped(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make control groups")
 	}
-	s := &Server{Name: "stopped-by-test"}
+	s := &Server{Name: "stopped-" + strconv.Itoa(os.Getpid())}
 	groups, err := freshCgroup(machineName(s.Name))
 	if err != nil {
 		t.Skip(err)
@@ -138,7 +139,7 @@ func TestCloneWithoutOverlay(t *testing.T) {
 	if err := writeFile(still.tree()+"/etc/x", []byte("x"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Name: "copied-by-test"}
+	s := &Server{Name: "copied-" + strconv.Itoa(os.Getpid())} // several runs may share the host
 	s.Root = s.dir() + "/root"
 	if err := os.MkdirAll(s.dir(), 0o700); err != nil {
 		t.Fatal(err)

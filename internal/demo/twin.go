@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
-	"rocca/internal/run"
+	"rocca/internal/collect/mountinfo"
 
 	"golang.org/x/sys/unix"
 )
@@ -98,50 +98,34 @@ func (t *Still) mount(ctx context.Context, s *Server) error {
 	if err := needSpace(stateDir, 3<<30); err != nil {
 		return err
 	}
-	groups, err := freshCgroup(machineName(s.Name))
-	if err != nil {
-		return err
-	}
-	_, err = run.Do(ctx, run.Command{Argv: inCgroups(groups, "cp", "--archive", "--reflink=auto", "--no-target-directory", t.tree(), s.Root)})
-	return err
+	return s.copyTree(ctx, t.tree())
 }
 
 // unmount takes the layers of a clone apart. Whatever else is mounted there is
 // not ours.
 func unmount(dir string) error {
-	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
+	mounted, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return fmt.Errorf("unmount %s: %w", dir, err)
 	}
-	if !isLayered(string(mountinfo), dir) {
+	if !isLayered(string(mounted), dir) {
 		return nil
 	}
 	root := filepath.Join(dir, "root")
-	deadline := time.Now().Add(5 * time.Second)
-	for {
-		err := unix.Unmount(root, unix.UMOUNT_NOFOLLOW)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
-			return fmt.Errorf("unmount %s: %w\nhint: lsof +f -- %s shows who uses it", root, err, root)
-		}
-		time.Sleep(20 * time.Millisecond)
+	err = whileBusy(5*time.Second, func() error { return unix.Unmount(root, unix.UMOUNT_NOFOLLOW) })
+	if err != nil {
+		return fmt.Errorf("unmount %s: %w\nhint: lsof +f -- %s shows who uses it", root, err, root)
 	}
+	return nil
 }
 
 // isLayered tells whether the root directory of a server is an overlay whose
 // upper layer is that server's own.
-func isLayered(mountinfo, dir string) bool {
-	for line := range strings.Lines(mountinfo) {
-		before, after, _ := strings.Cut(line, " - ")
-		mount, kind := strings.Fields(before), strings.Fields(after)
-		if len(mount) > 4 && len(kind) > 2 && kind[0] == "overlay" &&
-			unescapeMount(mount[4]) == filepath.Join(dir, "root") && hasOption(kind[2], "upperdir="+filepath.Join(dir, "upper")) {
-			return true
-		}
-	}
-	return false
+func isLayered(mounted, dir string) bool {
+	mounts, _ := mountinfo.Parse(mounted) // what cannot be read is not ours
+	return slices.ContainsFunc(mounts, func(m mountinfo.Mount) bool {
+		return m.Type == "overlay" && m.Point == filepath.Join(dir, "root") && slices.Contains(m.Options, "upperdir="+filepath.Join(dir, "upper"))
+	})
 }
 
 // Keep leaves a clone to its owner: it goes on when this process has ended, and

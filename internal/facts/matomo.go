@@ -338,9 +338,10 @@ type Rocca struct {
 	Unfinished   bool              `json:"unfinished,omitempty"`    // a run was cut short
 	Audited      time.Time         `json:"audited,omitzero"`        // last audit by timer
 	AuditTimer   string            `json:"audit_timer,omitempty"`
-	Proved       time.Time         `json:"proved,omitzero"`   // last run of the attacks
-	Attacks      map[string]string `json:"attacks,omitempty"` // what each came to then, by id: "held", "fell", "not proven"
-	History      []Count           `json:"history,omitempty"` // of earlier audits
+	Proved       time.Time         `json:"proved,omitzero"`    // last run of the attacks
+	Unproved     string            `json:"unproved,omitempty"` // why what attacks came to cannot be read
+	Attacks      map[string]string `json:"attacks,omitempty"`  // what each came to then, by id: "held", "fell", "not proven"
+	History      []Count           `json:"history,omitempty"`  // of earlier audits
 }
 
 // Count is what an audit counted, for trends.

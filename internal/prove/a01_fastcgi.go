@@ -51,11 +51,10 @@ systemctl start rocca-php@ui.service`,
 }
 
 var noRemoteInclude = Protection{
-	ID:    "no-remote-include",
-	Title: "the UI's PHP includes files only, never an address",
-	Part:  UIUnit,
-	Remove: `sed -i 's/^allow_url_include = Off$/allow_url_include = On/' /etc/rocca/php/ui.ini
-systemctl restart rocca-php@ui.service`,
+	ID:       "no-remote-include",
+	Title:    "the UI's PHP includes files only, never an address",
+	Part:     UIUnit,
+	Remove:   withSetting("allow_url_include", "On"),
 	Controls: []string{"PHP-03"},
 }
 
@@ -96,8 +95,8 @@ func attemptFastCGI(ctx context.Context, t *Target, r *Record) error {
 
 // connectAsOthers speaks to a pool as every user who has no business there.
 func (t *Target) connectAsOthers(ctx context.Context, r *Record, pool facts.Pool) error {
-	uid := t.Users[pool.User].UID
-	if _, known := t.Users[pool.User]; !known {
+	user, known := t.Users[pool.User]
+	if !known {
 		return fmt.Errorf("speak FastCGI to the pool %s: its user %s is not known", pool.Name, pool.User)
 	}
 	dir := path.Join(scriptDir(pool), Canary())
@@ -114,7 +113,7 @@ func (t *Target) connectAsOthers(ctx context.Context, r *Record, pool facts.Pool
 			return err
 		}
 		request := scriptRequest(script, "")
-		if told := speakAs(ctx, front, address, request); told.uid != uid {
+		if told := speakAs(ctx, front, address, request); told.uid != user.UID {
 			return fmt.Errorf("speak FastCGI to %s: not even the front can: %s", address, told.answer)
 		}
 		for _, name := range t.strangers(pool) {
@@ -122,7 +121,7 @@ func (t *Target) connectAsOthers(ctx context.Context, r *Record, pool facts.Pool
 			if told.unclear {
 				return fmt.Errorf("speak FastCGI to %s as %s: %s", address, name, told.answer)
 			}
-			try := model.Try{Who: "user " + name, What: "speak FastCGI", Where: address, Sent: "SCRIPT_FILENAME=" + script, Answer: told.answer, Fell: told.uid == uid}
+			try := model.Try{Who: "user " + name, What: "speak FastCGI", Where: address, Sent: "SCRIPT_FILENAME=" + script, Answer: told.answer, Fell: told.uid == user.UID}
 			if try.Fell {
 				try.Answer += ", which is " + pool.User
 				try.Reproduce = t.connectAgain(name, address, pool)
@@ -140,8 +139,8 @@ func (t *Target) connectAsOthers(ctx context.Context, r *Record, pool facts.Pool
 // port that its master has open.
 func (t *Target) addresses(pool facts.Pool) []string {
 	all := []string{fastcgi.Address(pool.Listen)}
+	shared := slices.ContainsFunc(t.PHP.Pools, func(p facts.Pool) bool { return p.Master == pool.Master && p.Name != pool.Name })
 	for _, l := range t.Listeners {
-		shared := slices.ContainsFunc(t.PHP.Pools, func(p facts.Pool) bool { return p.Master == pool.Master && p.Name != pool.Name })
 		if l.Unit == pool.Master && l.Protocol != "udp" && !shared {
 			all = append(all, fastcgi.Address(l.Address+":"+strconv.Itoa(l.Port)))
 		}
@@ -210,7 +209,8 @@ func judgeSpoken(answer fastcgi.Response, err error) spoken {
 // prependAs sends code in the request itself. A pool of PHP keeps settings that
 // come by FastCGI as long as the worker lives; so they are set back by a second
 // request to the same worker, on the same connection. As that may fail, this is
-// for throw-away servers.
+// for throw-away servers. They come as PHP_VALUE: what comes as PHP_ADMIN_VALUE
+// no .user.ini can change any more, which A04 tries next.
 func (t *Target) prependAs(ctx context.Context, r *Record, name, address string, pool facts.Pool) {
 	ctx, cancel := context.WithTimeoutCause(ctx, speakPatience, errors.New("no answer"))
 	defer cancel()
@@ -220,7 +220,7 @@ func (t *Target) prependAs(ctx context.Context, r *Record, name, address string,
 	code := "<?php " + whoami + " exit;"
 	request := fastcgi.Request{Body: []byte(code), Params: map[string]string{
 		"SCRIPT_FILENAME": path.Join(t.Matomo.Real, "index.php"), "SCRIPT_NAME": "/index.php", "REQUEST_METHOD": "POST", "CONTENT_LENGTH": strconv.Itoa(len(code)),
-		"PHP_ADMIN_VALUE": settings("php://input", "1"),
+		"PHP_VALUE": settings("php://input", "1"),
 	}}
 	var answer fastcgi.Response
 	err := As(name, func() error {
@@ -230,7 +230,7 @@ func (t *Target) prependAs(ctx context.Context, r *Record, name, address string,
 		}
 		defer conn.Close()
 		answer, err = conn.Do(ctx, request)
-		request.Params["PHP_ADMIN_VALUE"] = settings(pool.Value("auto_prepend_file", ""), pool.Value("allow_url_include", "0"))
+		request.Params["PHP_VALUE"] = settings(pool.Value("auto_prepend_file", ""), pool.Value("allow_url_include", "0"))
 		request.Params["SCRIPT_FILENAME"] = "/nonexistent.php"
 		if _, back := conn.Do(ctx, request); err == nil && back != nil {
 			return back
@@ -241,7 +241,7 @@ func (t *Target) prependAs(ctx context.Context, r *Record, name, address string,
 	if told.unclear {
 		return // the same user has run a script already
 	}
-	try := model.Try{Who: "user " + name, What: "send code by FastCGI", Where: address, Sent: "PHP_ADMIN_VALUE=" + settings("php://input", "1") + "\n" + code, Answer: told.answer, Fell: told.uid == t.Users[pool.User].UID}
+	try := model.Try{Who: "user " + name, What: "send code by FastCGI", Where: address, Sent: "PHP_VALUE=" + settings("php://input", "1") + "\n" + code, Answer: told.answer, Fell: told.uid == t.Users[pool.User].UID}
 	if try.Fell {
 		try.Reproduce = t.connectAgain(name, address, pool)
 	}
@@ -253,14 +253,10 @@ func (t *Target) prependAs(ctx context.Context, r *Record, name, address string,
 func (t *Target) connectAgain(name, address string, pool facts.Pool) string {
 	dir := path.Join(scriptDir(pool), canaryAgain)
 	script := path.Join(dir, "x.php")
-	speak := speakAgain(address, scriptRequest(script, ""))
+	ask := speakAgain(address, scriptRequest(script, ""))
 	as := run.Quote(AsCommand(name, run.Command{}).Argv)
-	lines := []string{
-		"(umask 022; mkdir -p " + dir + "; echo " + base64Text("<?php "+whoami) + " | base64 -d >" + script + ")",
-		as + " " + speak + " | tee /dev/stderr | grep -aq uid=" + strconv.Itoa(t.Users[pool.User].UID),
-		"c=$?",
-		"rm -r " + dir,
-		"exit $c",
-	}
-	return "sh -c " + shellWord(strings.Join(lines, "; "))
+	return tidily(
+		[]string{"(umask 022; mkdir -p " + dir + "; echo " + base64Text("<?php "+whoami) + " | base64 -d >" + script + ")"},
+		as+" "+ask+" | tee /dev/stderr | grep -aq uid="+strconv.Itoa(t.Users[pool.User].UID),
+		"rm -r "+dir)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"strings"
 	"time"
 
 	"rocca/internal/facts"
@@ -51,11 +50,10 @@ systemctl restart php"$PHP"-fpm.service`,
 }
 
 var opcacheAPI = Protection{
-	ID:    "opcache-api",
-	Title: "no script of the UI's pool may ask OPcache what it holds",
-	Part:  UIUnit,
-	Remove: `sed -i 's/^opcache.restrict_api = .*/opcache.restrict_api =/' /etc/rocca/php/ui.ini
-systemctl restart rocca-php@ui.service`,
+	ID:       "opcache-api",
+	Title:    "no script of the UI's pool may ask OPcache what it holds",
+	Part:     UIUnit,
+	Remove:   withSetting("opcache.restrict_api", ""),
 	Controls: []string{"ISO-06"},
 }
 
@@ -131,10 +129,10 @@ func (t *Target) includeAgain(owner, other facts.Pool) string {
 	dir := path.Join(scriptDir(owner), canaryAgain+"-cached")
 	file := path.Join(dir, "x.php")
 	include := deed{PHP: "return include " + phpText(file) + ";"}
-	return "sh -c " + shellWord(strings.Join([]string{
+	setUp := []string{
 		"rm -rf " + dir, "mkdir -m 711 " + dir,
 		"(umask 077; echo " + base64Text("<?php return 'the secret';") + " | base64 -d >" + file + ")", "chown " + owner.User + " " + file, "touch -d yesterday " + file,
-		t.deedAgain(owner, include), t.deedAgain(other, include), "c=$?",
-		"rm -r " + dir, "exit $c",
-	}, "; "))
+		t.deedAgain(owner, include),
+	}
+	return tidily(setUp, t.deedAgain(other, include), "rm -r "+dir)
 }

@@ -118,17 +118,19 @@ func (t *Target) rootsDirs() []string {
 			names = append(names, dir)
 		}
 	}
-	dirs := slices.DeleteFunc(directories(withParents(names...)), t.meantForPHP)
+	dirs := slices.DeleteFunc(directories(withParents(names...)), t.meantForPHP())
 	// What an intruder wants most comes first.
 	first := directories([]string{t.Matomo.Real, path.Dir(t.Matomo.Root), path.Dir(t.Matomo.Main().Config), t.Matomo.Main().Data})
 	return append(first, slices.DeleteFunc(dirs, func(dir string) bool { return slices.Contains(first, dir) })...)
 }
 
-// meantForPHP tells whether a directory is there for PHP or the database server
-// to write in, or is none of a disk.
-func (t *Target) meantForPHP(dir string) bool {
+// meantForPHP tells of directories whether they are there for PHP or the
+// database server to write in, or are none of a disk.
+func (t *Target) meantForPHP() func(dir string) bool {
 	tops := append(t.temporary(), "/proc", "/sys", "/dev", t.uploads(), filepath.Clean(t.Database.DataDir))
-	return slices.ContainsFunc(tops, func(top string) bool { return within(dir, top) })
+	return func(dir string) bool {
+		return slices.ContainsFunc(tops, func(top string) bool { return within(dir, top) })
+	}
 }
 
 // temporary are the directories for what PHP makes for itself: tmp of Matomo,
@@ -166,22 +168,13 @@ func (t *Target) temporary() []string {
 // Some of those where that is possible come back, and the tries that were
 // refused.
 func (t *Target) openDirs(name string, held []string) (more []string, refused []model.Try, err error) {
+	meant := t.meantForPHP()
+	further := slices.DeleteFunc(t.codeDirs(), func(dir string) bool { return meant(dir) || slices.Contains(held, dir) })
 	err = As(name, func() error {
-		for _, dir := range t.codeDirs() {
-			if t.meantForPHP(dir) || slices.Contains(held, dir) {
-				continue
-			}
-			err := mayCreate(dir)
-			switch {
-			case err == nil && len(more) < kept:
-				more = append(more, dir)
-			case err != nil && !errors.Is(err, fs.ErrNotExist):
-				refused = append(refused, model.Try{Who: "user " + name, What: "make a file in", Where: dir, Answer: err.Error()})
-			}
-		}
+		more, refused = openAmong(name, "make a file in", further)
 		return nil
 	})
-	return more, refused, err
+	return more[:min(len(more), kept)], refused, err
 }
 
 // leave puts an empty file of root into each directory, all of one name. It
@@ -283,7 +276,7 @@ func (t *Target) replaceByPHP(ctx context.Context, r *Record, pool facts.Pool, d
 	if err != nil {
 		return err
 	}
-	said, err := t.RunPHP(ctx, pool, `foreach (json_decode('`+strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(string(list))+`') as $d) {
+	said, err := t.RunPHP(ctx, pool, `foreach (json_decode(`+phpText(string(list))+`) as $d) {
 	$f = "$d/`+canary+`";
 	@rename($f, "$f-gone") && @file_put_contents($f, "");
 	echo strrchr(error_get_last()["message"] ?? ": done", ":"), "\n";

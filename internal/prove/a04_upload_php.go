@@ -74,11 +74,10 @@ var entryPointsOnly = Protection{
 }
 
 var noUserINI = Protection{
-	ID:    "user-ini",
-	Title: "PHP of the UI takes no settings from the directories that it serves",
-	Part:  UIUnit,
-	Remove: `sed -i 's/^user_ini.filename =.*/user_ini.filename = .user.ini/' /etc/rocca/php/ui.ini
-systemctl restart rocca-php@ui.service`,
+	ID:       "user-ini",
+	Title:    "PHP of the UI takes no settings from the directories that it serves",
+	Part:     UIUnit,
+	Remove:   withSetting("user_ini.filename", ".user.ini"),
 	Controls: []string{"PHP-11"},
 }
 
@@ -133,13 +132,7 @@ func (t *Target) uploadable(name string) (writable []string, refused []model.Try
 		dirs = append(dirs, c.Tmp)
 	}
 	err = As(name, func() error {
-		for _, dir := range directories(dirs) {
-			if err := mayCreate(dir); err != nil {
-				refused = append(refused, model.Try{Who: "user " + name, What: "make a file in", Where: dir, Answer: err.Error()})
-				continue
-			}
-			writable = append(writable, dir)
-		}
+		writable, refused = openAmong(name, "make a file in", directories(dirs))
 		return nil
 	})
 	return writable, refused, err
@@ -181,6 +174,14 @@ type planted struct {
 	byPool        bool   // its user could do it; root did otherwise
 	canary        string // name of the files, without an ending
 	word, steered string // what the scripts print: when they run, when .user.ini or .htaccess steers
+}
+
+// by is the user who plants it.
+func (p planted) by() string {
+	if p.byPool {
+		return p.pool.User
+	}
+	return "root"
 }
 
 // script is PHP that prints a word which is not in its text.
@@ -260,29 +261,24 @@ func (t *Target) plantAndAsk(ctx context.Context, r *Record, p planted) (fallen 
 // is not asked where anybody else could put a link in his way.
 func (t *Target) plantAll(p planted) error {
 	sub := path.Join(p.dir, p.canary)
-	if p.byPool {
-		names := []string{sub}
-		for name := range p.files() {
-			names = append(names, path.Join(p.dir, name))
-		}
-		if err := t.Gone(names...); err != nil {
-			return err
-		}
-		err := As(p.pool.User, func() error { return errors.Join(os.Mkdir(sub, 0o755), os.Chmod(sub, 0o755)) })
-		for name, content := range p.files() {
-			err = errors.Join(err, createAs(p.pool.User, path.Join(p.dir, name), content))
-		}
-		for name, content := range p.steering() {
-			err = errors.Join(err, createAs(p.pool.User, path.Join(sub, name), content))
-		}
+	names := []string{sub}
+	for name := range p.files() {
+		names = append(names, path.Join(p.dir, name))
+	}
+	if err := t.Gone(names...); err != nil {
 		return err
 	}
-	err := t.PlantDir(sub, "root", 0o755)
+	var err error
+	if p.byPool {
+		err = As(p.pool.User, func() error { return errors.Join(os.Mkdir(sub, 0o755), os.Chmod(sub, 0o755)) })
+	} else {
+		err = t.PlantDir(sub, "root", 0o755)
+	}
 	for name, content := range p.files() {
-		err = errors.Join(err, t.Plant(path.Join(p.dir, name), "root", 0o644, content))
+		err = errors.Join(err, createAs(p.by(), path.Join(p.dir, name), content))
 	}
 	for name, content := range p.steering() {
-		err = errors.Join(err, os.WriteFile(path.Join(sub, name), []byte(content), 0o644))
+		err = errors.Join(err, createAs(p.by(), path.Join(sub, name), content))
 	}
 	return err
 }
@@ -301,12 +297,8 @@ func (t *Target) plantAgain(p planted, below string, request web.Request) string
 		name = strings.TrimSuffix(name, "/x")
 		write = writeAgain(path.Join(p.dir, p.canary+name), script(p.word))
 	}
-	user := "root"
-	if p.byPool {
-		user = p.pool.User
-	}
 	return fmt.Sprintf(`(runuser -u %s -- sh -c %s && %s | grep -aoE '%s|%s'; e=$?; rm -rf %s*; exit $e)`,
-		user, shellWord("umask 022; "+write), t.askAgain(request), p.word, p.steered, shellWord(path.Join(p.dir, p.canary)))
+		p.by(), shellWord("umask 022; "+write), t.askAgain(request), p.word, p.steered, shellWord(path.Join(p.dir, p.canary)))
 }
 
 // steerByINI has a pool run a script of root's beside which a .user.ini lies.
@@ -331,7 +323,7 @@ func (t *Target) steerByINI(ctx context.Context, r *Record, pool facts.Pool) err
 		write += " && " + writeAgain(path.Join(dir, name), content)
 	}
 	request := fastcgi.Request{Params: map[string]string{"SCRIPT_FILENAME": dir + "/x.php", "SCRIPT_NAME": "/x.php", "DOCUMENT_ROOT": dir, "REQUEST_METHOD": "GET"}}
-	answer, err := fastcgi.Do(ctx, pool.Listen, request)
+	answer, err := speak(ctx, pool, request)
 	if err != nil {
 		return err
 	}

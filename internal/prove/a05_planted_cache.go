@@ -3,10 +3,8 @@ package prove
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
 	"os"
 	"path"
@@ -98,15 +96,7 @@ func (t *Target) plantByUser(ctx context.Context, r *Record, c facts.Context, na
 	var open []string
 	var refused []model.Try
 	err := As(name, func() error {
-		for _, dir := range directories(dirs) {
-			err := mayCreate(dir)
-			switch {
-			case err == nil:
-				open = append(open, dir)
-			case !errors.Is(err, fs.ErrNotExist):
-				refused = append(refused, model.Try{Who: "user " + name, What: "plant PHP in", Where: dir, Answer: err.Error()})
-			}
-		}
+		open, refused = openAmong(name, "plant PHP in", directories(dirs))
 		return nil
 	})
 	if err != nil {
@@ -170,7 +160,7 @@ func (t *Target) hitFor(c facts.Context) (hit, error) {
 	}}
 	h.by = speakAgain(pool.Listen, request)
 	h.ask = func(ctx context.Context) (string, error) {
-		answer, err := fastcgi.Do(ctx, pool.Listen, request)
+		answer, err := speak(ctx, pool, request)
 		return string(answer.Body), err
 	}
 	return h, nil
@@ -288,20 +278,13 @@ func (t *Target) plantByPHP(ctx context.Context, r *Record, c facts.Context, poo
 }
 
 func (t *Target) writeByPHP(ctx context.Context, pool facts.Pool, file, content string) error {
-	arguments, err := json.Marshal([]string{file, content})
+	put := deed{PHP: fmt.Sprintf("return file_put_contents(%s, %s) === %d ? 'done' : '';", phpText(file), phpText(content), len(content))}
+	came, err := t.inPool(ctx, pool, []deed{put})
 	if err != nil {
 		return err
 	}
-	said, err := t.RunPHP(ctx, pool, `[$f, $c] = json_decode('`+strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(string(arguments))+`');
-echo @file_put_contents($f, $c) === strlen($c) ? "done" : "no: " . (error_get_last()["message"] ?? "");`)
-	if err != nil {
-		return err
-	}
-	if why, refused := strings.CutPrefix(said, "no: "); refused {
+	if why := came[0].Why; came[0].Got == "" {
 		return errors.New(strings.TrimSpace(why[strings.LastIndexByte(why, ':')+1:]))
-	}
-	if said != "done" {
-		return fmt.Errorf("write a file by PHP of the pool %s: it did not come to an end", pool.Name)
 	}
 	return nil
 }

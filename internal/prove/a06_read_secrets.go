@@ -1,7 +1,6 @@
 package prove
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -210,7 +209,7 @@ func (t *Target) secrets() []private {
 			add("a log with tokens in it", false, t.poolUsers(), log.Path)
 		}
 	}
-	if dir := filepath.Clean(cmp.Or(t.Database.DataDir, ".")); path.IsAbs(dir) {
+	if dir := filepath.Clean(t.Database.DataDir); path.IsAbs(dir) {
 		schema := t.Matomo.Main().Setting("database.dbname")
 		if base := path.Base(schema); schema != "" && base == schema {
 			tree("Matomo's tables", path.Join(dir, schema), "mysql")

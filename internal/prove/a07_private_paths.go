@@ -41,16 +41,23 @@ var a07 = Attack{
 	},
 }
 
+// editsFront changes Matomo's site of the front by what sed is told, as words of
+// sh, for programs that take a protection away.
+func editsFront(nginx, apache string) string {
+	return "case $FRONT in\n" +
+		"nginx) sed -i " + nginx + ` "$(readlink -f /etc/nginx/sites-enabled/matomo.conf)" ;;` + "\n" +
+		"apache2) sed -i " + apache + " /etc/apache2/sites-available/matomo.conf ;;\n" +
+		"esac\nsystemctl restart $FRONT\n"
+}
+
 var frontAllowList = Protection{
 	ID:    "front-allow-list",
 	Title: "the front answers only what one of its rules names",
 	Part:  FrontPart,
-	Remove: `case $FRONT in
-nginx) sed -i '0,/return 404;/s//try_files $uri =404;/' "$(readlink -f /etc/nginx/sites-enabled/matomo.conf)" ;;
-apache2) sed -i -e '/RewriteRule "^" "-" \[R=404,L\]/d' -e 's/Require all denied/Require all granted/' /etc/apache2/sites-available/matomo.conf ;;
-esac
-systemctl restart $FRONT
-`,
+	Remove: editsFront(
+		`'0,/return 404;/s//try_files $uri =404;/'`,
+		`-e '/RewriteRule "^" "-" \[R=404,L\]/d' -e 's/Require all denied/Require all granted/'`,
+	),
 	Controls: []string{"FRT-02", "FRT-03"},
 }
 
@@ -58,12 +65,10 @@ var frontVersions = Protection{
 	ID:    "front-versions",
 	Title: "the front tells no version",
 	Part:  FrontPart,
-	Remove: `case $FRONT in
-nginx) sed -i 's/server_tokens off;/server_tokens on;/' "$(readlink -f /etc/nginx/sites-enabled/matomo.conf)" ;;
-apache2) sed -i 's/^ServerTokens Prod/ServerTokens Full/' /etc/apache2/sites-available/matomo.conf ;;
-esac
-systemctl restart $FRONT
-`,
+	Remove: editsFront(
+		`'s/server_tokens off;/server_tokens on;/'`,
+		`'s/^ServerTokens Prod/ServerTokens Full/'`,
+	),
 	Controls: []string{"FRT-06"},
 }
 

@@ -127,7 +127,7 @@ func (i *installerAttack) askInstaller(ctx context.Context, request web.Request,
 	if err != nil {
 		try.Answer = facts.Why(err) // a name that is refused gets no answer
 	} else {
-		try.Answer = fmt.Sprintf("%d %s", answer.Status, told(answer.Body))
+		try.Answer = briefly(answer)
 		try.Fell = openedInstaller(answer)
 	}
 	if try.Fell {
@@ -168,15 +168,19 @@ func (i *installerAttack) askUpdater(ctx context.Context) error {
 	}
 	try := model.Try{
 		Who: "visitor", What: "open the page that updates the database", Where: i.where(request), Sent: firstLines(request),
-		Answer: fmt.Sprintf("%d %s", answer.Status, told(answer.Body)), Fell: updaterRan(answer),
+		Answer: briefly(answer), Fell: updaterRan(answer),
 	}
 	if try.Fell {
 		try.Note = "the page looks for updates for who has no login, and runs those that wait"
-		try.Reproduce = i.t.reproduction(reproduced{}, `$b=ask("module=CoreUpdater&action=runUpdaterAndExit");echo substr(strip_tags($b),-300);if(preg_match("/already up to date|getUpdaterCss|has to be updated/",$b)){exit(0);}`)
+		try.Reproduce = i.t.reproduction(reproduced{}, asksUpdater)
 	}
 	i.r.Try(try)
 	return nil
 }
+
+// asksUpdater is the code of a reproduction that succeeds when the updater looks
+// for updates.
+const asksUpdater = `$b=ask("module=CoreUpdater&action=runUpdaterAndExit");echo substr(strip_tags($b),-300);if(preg_match("/already up to date|getUpdaterCss|has to be updated/",$b)){exit(0);}`
 
 // updaterRan tells whether the updater looked for updates.
 func updaterRan(answer web.Response) bool {
@@ -349,7 +353,7 @@ func (i *installerAttack) waitingUpdate(ctx context.Context) error {
 		return err
 	}
 	option := i.t.Table("option")
-	version, err := i.databaseVersion(ctx, conn)
+	version, err := i.databaseVersion(ctx)
 	if err != nil {
 		return err
 	}
@@ -362,17 +366,17 @@ func (i *installerAttack) waitingUpdate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		now, err := i.databaseVersion(ctx, conn)
+		now, err := i.databaseVersion(ctx)
 		if err != nil {
 			return err
 		}
 		try := model.Try{
 			Who: "visitor", What: "update the database while an update waits", Where: i.where(request), Sent: firstLines(request),
-			Answer: fmt.Sprintf("%d %s", answer.Status, told(answer.Body)), Fell: answer.Status == http.StatusOK && updaterRan(answer) || now == version,
+			Answer: briefly(answer), Fell: answer.Status == http.StatusOK && updaterRan(answer) || now == version,
 			Note: "the database said version " + version + "-rc9, and now " + now,
 		}
 		if try.Fell {
-			try.Reproduce = i.t.reproduction(reproduced{}, `$b=ask("module=CoreUpdater&action=runUpdaterAndExit");echo substr(strip_tags($b),-300);if(preg_match("/already up to date|getUpdaterCss|has to be updated/",$b)){exit(0);}`)
+			try.Reproduce = i.t.reproduction(reproduced{}, asksUpdater)
 		}
 		i.r.Try(try)
 		if now == version {
@@ -383,9 +387,8 @@ func (i *installerAttack) waitingUpdate(ctx context.Context) error {
 }
 
 // databaseVersion is the version of Matomo that its tables are of.
-func (i *installerAttack) databaseVersion(ctx context.Context, conn mariadb.Conn) (string, error) {
-	var version string
-	err := conn.DB.QueryRowContext(ctx, "SELECT option_value FROM "+i.t.Table("option")+" WHERE option_name = 'version_core'").Scan(&version)
+func (i *installerAttack) databaseVersion(ctx context.Context) (string, error) {
+	version, err := i.t.option(ctx, "version_core")
 	if err != nil {
 		return "", fmt.Errorf("read the version of the database: %w", err)
 	}

@@ -35,12 +35,10 @@ var frontNames = Protection{
 	ID:    "front-names",
 	Title: "the front answers to Matomo's names only",
 	Part:  FrontPart,
-	Remove: `case $FRONT in
-nginx) sed -i -e 's/server_name ~\.;/server_name ~^$;/' -e '/server_name [^_~]/s/;/ ~.;/' -e '/if ($http_host/,/}/d' "$(readlink -f /etc/nginx/sites-enabled/matomo.conf)" ;;
-apache2) sed -i '/^    ServerAlias /s/$/ */' /etc/apache2/sites-available/matomo.conf ;;
-esac
-systemctl restart $FRONT
-`,
+	Remove: editsFront(
+		`-e 's/server_name ~\.;/server_name ~^$;/' -e '/server_name [^_~]/s/;/ ~.;/' -e '/if ($http_host/,/}/d'`,
+		`'/^    ServerAlias /s/$/ */'`,
+	),
 	Controls: []string{"FRT-04"},
 }
 

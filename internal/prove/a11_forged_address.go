@@ -57,14 +57,10 @@ var frontClientAddress = Protection{
 	ID:    "front-client-address",
 	Title: "the front takes a client's address from named proxies only",
 	Part:  FrontPart,
-	Remove: `case $FRONT in
-nginx) sed -i 's/server_tokens off;/&\n    set_real_ip_from 0.0.0.0\/0;\n    real_ip_header X-Forwarded-For;/' "$(readlink -f /etc/nginx/sites-enabled/matomo.conf)" ;;
-apache2)
-	a2enmod -q remoteip
-	sed -i '/^    DocumentRoot /a RemoteIPHeader X-Forwarded-For' /etc/apache2/sites-available/matomo.conf ;;
-esac
-systemctl restart $FRONT
-`,
+	Remove: "[ $FRONT = nginx ] || a2enmod -q remoteip\n" + editsFront(
+		`'s/server_tokens off;/&\n    set_real_ip_from 0.0.0.0\/0;\n    real_ip_header X-Forwarded-For;/'`,
+		`'/^    DocumentRoot /a RemoteIPHeader X-Forwarded-For'`,
+	),
 	Controls: []string{"FRT-15"},
 }
 
@@ -86,12 +82,11 @@ type forgedAddresses struct {
 
 func (v visitor) forgeAddresses() (forgedAddresses, error) {
 	f := forgedAddresses{visitor: v, login: Canary()}
-	last := make([]byte, 1)
-	rand.Read(last)
+	last := int(randomBytes(1)[0])
 	for i, header := range addressHeaders {
 		nets := [][3]byte{{192, 0, 2}, {198, 51, 100}, {203, 0, 113}}
 		n := nets[i%len(nets)]
-		address := netip.AddrFrom4([4]byte{n[0], n[1], n[2], byte(1 + (int(last[0])+i)%250)})
+		address := netip.AddrFrom4([4]byte{n[0], n[1], n[2], byte(1 + (last+i)%250)})
 		f.claimed = append(f.claimed, address)
 		f.headers = append(f.headers, [2]string{header[0], fmt.Sprintf(header[1], address)})
 	}
@@ -122,38 +117,41 @@ func (f forgedAddresses) header(address string) string {
 
 func (f forgedAddresses) failAtAPI(ctx context.Context) error {
 	form := url.Values{"module": {"API"}, "method": {"API.getMatomoVersion"}, "format": {"json"}, "token_auth": {strings.Repeat("0", 31) + "x"}}
-	return f.fail(ctx, "try a wrong token with forged addresses", web.Request{
-		Method: "POST", Target: f.t.URLPath("/index.php"), Body: form.Encode(),
-		Header: append([][2]string{{"Content-Type", "application/x-www-form-urlencoded"}}, f.headers...),
+	r := f.addressed(web.Request{
+		Method: "POST", Target: f.t.URLPath("/index.php"), From: f.from, Body: form.Encode(),
+		Header: append([][2]string{asForm}, f.headers...),
 	})
+	return f.fail(ctx, "try a wrong token with forged addresses", r, f.t.visitAgain(r))
 }
 
 func (f forgedAddresses) failAtLogin(ctx context.Context) error {
-	page, err := f.ask(ctx, web.Request{Target: f.t.URLPath("/index.php?module=Login")})
+	form := web.Request{Target: f.t.URLPath("/index.php?module=Login"), From: f.from}
+	page, err := f.ask(ctx, form)
 	if err != nil {
 		return err
 	}
-	found := loginNonce.FindSubmatch(page.Body)
+	nonce := nonceOf(page.Response)
 	cookie, _, _ := strings.Cut(page.Header.Get("Set-Cookie"), ";")
-	if found == nil || cookie == "" {
+	if nonce == "" || cookie == "" {
 		return fmt.Errorf("try a wrong password: the login form is missing (%d)", page.Status)
 	}
-	conn, err := f.t.SQL(ctx)
-	if err != nil {
+	if err := f.t.forgetLogin(ctx, f.login); err != nil {
 		return err
 	}
-	if err := f.t.forgetLogin(ctx, conn, f.login); err != nil {
-		return err
-	}
-	form := url.Values{"form_login": {f.login}, "form_password": {"Wrong-1-" + rand.Text()}, "form_nonce": {string(found[1]) + string(found[2])}}
-	return f.fail(ctx, "try a wrong password with forged addresses", web.Request{
-		Method: "POST", Target: f.t.URLPath("/index.php?module=Login"), Body: form.Encode(),
-		Header: append([][2]string{{"Content-Type", "application/x-www-form-urlencoded"}, {"Cookie", cookie}, {"Referer", f.t.url("")}}, f.headers...),
+	filled := url.Values{"form_login": {f.login}, "form_password": {"Wrong-1-" + rand.Text()}, "form_nonce": {nonce}}
+	r := f.addressed(web.Request{
+		Method: "POST", Target: form.Target, From: f.from, Body: filled.Encode(),
+		Header: append([][2]string{asForm, {"Cookie", cookie}, {"Referer", f.t.url("")}}, f.headers...),
 	})
+	// The form is good for one session, so who repeats it gets one of his own.
+	again := "form=$(" + f.t.visitAgain(form) + `); nonce=$(echo "$form" | grep -aoPm1 'form_nonce"[^>]*value="\K[^"]+') cookie=$(echo "$form" | grep -aoiPm1 '^Set-Cookie: \K[^;]+') ` +
+		f.t.visitWith(r, `strtr(%s,["`+nonce+`"=>getenv("nonce"),"`+cookie+`"=>getenv("cookie")])`)
+	return f.fail(ctx, "try a wrong password with forged addresses", r, again)
 }
 
 // fail makes a request that Matomo counts as a failed login, and sees for whom.
-func (f forgedAddresses) fail(ctx context.Context, what string, r web.Request) error {
+// again is the command that repeats it.
+func (f forgedAddresses) fail(ctx context.Context, what string, r web.Request, again string) error {
 	conn, err := f.t.SQL(ctx)
 	if err != nil {
 		return err
@@ -161,7 +159,6 @@ func (f forgedAddresses) fail(ctx context.Context, what string, r web.Request) e
 	if err := conn.Exec(ctx, f.forgetFailures()); err != nil {
 		return err
 	}
-	r = f.addressed(r)
 	answer, err := f.ask(ctx, r)
 	if err != nil {
 		return err
@@ -188,21 +185,23 @@ func (f forgedAddresses) fail(ctx context.Context, what string, r web.Request) e
 	try := model.Try{Who: "visitor", What: what, Where: f.where(r), Sent: sent(r), Answer: fmt.Sprintf("%d; the failure counts for %s, it came from %s", answer.Status, strings.Join(counted, ", "), f.from)}
 	for _, address := range counted {
 		if header := f.header(address); header != "" {
-			r.From = f.from
 			try.Fell, try.Note = true, header+" was believed"
-			count := "SELECT ip_address FROM " + f.t.Table("brute_force_log") + " WHERE ip_address = " + mariadb.Quote(address)
-			try.Reproduce = "( trap " + shellWord("mariadb -e "+shellWord(f.forgetFailures())) + " EXIT; " + f.t.visitAgain(r) + " >/dev/null; mariadb -N -e " + shellWord(count) + " | grep . )"
+			try.Reproduce = f.reproduce(again, f.forgetFailures(), "SELECT ip_address FROM "+f.t.Table("brute_force_log")+" WHERE ip_address = "+mariadb.Quote(address))
 		}
 	}
 	f.record.Try(try)
 	return nil
 }
 
+// reproduce is a command that repeats a request, and shows what SQL sees of it
+// then.
+func (f forgedAddresses) reproduce(again, undo, seen string) string {
+	return "( trap " + shellWord("mariadb -e "+shellWord(undo)) + " EXIT; " + again + " >/dev/null; mariadb -N -e " + shellWord(seen) + " | grep . )"
+}
+
 // visit records one visit, and looks which address was stored with it.
 func (f forgedAddresses) visit(ctx context.Context) error {
-	random := make([]byte, 8)
-	rand.Read(random)
-	id, page := hex.EncodeToString(random), Canary()
+	id, page := hex.EncodeToString(randomBytes(8)), Canary()
 	var undo []string
 	for _, table := range []string{"log_visit", "log_link_visit_action", "log_conversion"} {
 		undo = append(undo, "DELETE FROM "+f.t.Table(table)+" WHERE idvisitor = UNHEX("+mariadb.Quote(id)+")")
@@ -219,8 +218,8 @@ func (f forgedAddresses) visit(ctx context.Context) error {
 	}
 	query := url.Values{"idsite": {fmt.Sprint(f.t.site())}, "rec": {"1"}, "send_image": {"0"}, "new_visit": {"1"}, "_id": {id}, "url": {"http://" + page + ".invalid/"}}
 	r := f.addressed(web.Request{
-		Target: f.t.URLPath("/matomo.php?" + query.Encode()),
-		Header: append([][2]string{{"User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}}, f.headers...),
+		Target: f.t.URLPath("/matomo.php?" + query.Encode()), From: f.from,
+		Header: append([][2]string{{"User-Agent", userAgent}}, f.headers...),
 	})
 	answer, err := f.ask(ctx, r)
 	if err != nil {
@@ -240,10 +239,9 @@ func (f forgedAddresses) visit(ctx context.Context) error {
 		return errors.New("record a visit: Matomo stores no part of the address, so that it is not known which it takes")
 	}
 	if believed := masked(f.claimed, address); believed >= 0 && masked([]netip.Addr{f.from}, address) < 0 {
-		r.From = f.from
 		try.Fell, try.Note = true, addressHeaders[believed][0]+" was believed"
 		seen := "SELECT INET6_NTOA(location_ip) FROM " + f.t.Table("log_visit") + " WHERE idvisitor = UNHEX(" + mariadb.Quote(id) + ") AND location_ip = UNHEX(" + mariadb.Quote(hex.EncodeToString(stored)) + ")"
-		try.Reproduce = "( trap " + shellWord("mariadb -e "+shellWord(strings.Join(undo, "; "))) + " EXIT; " + f.t.visitAgain(r) + " >/dev/null; mariadb -N -e " + shellWord(seen) + " | grep . )"
+		try.Reproduce = f.reproduce(f.t.visitAgain(r), strings.Join(undo, "; "), seen)
 	}
 	f.record.Try(try)
 	return nil

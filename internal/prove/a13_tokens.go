@@ -3,7 +3,6 @@ package prove
 import (
 	"context"
 	"crypto/md5" //nolint:gosec // of a password, as logme takes it
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -39,12 +38,10 @@ var noLoginByURL = Protection{
 }
 
 var anonymousSeesNothing = Protection{
-	ID:    "anonymous-sees-nothing",
-	Title: "the user anonymous has no right on any site",
-	Part:  DataPart,
-	Remove: `name=$(sed -n 's/^dbname = "\(.*\)"$/\1/p' "$STATE/config/config.ini.php")
-prefix=$(sed -n 's/^tables_prefix = "\(.*\)"$/\1/p' "$STATE/config/config.ini.php")
-echo "INSERT INTO ${prefix}access (login, idsite, access) SELECT 'anonymous', MIN(idsite), 'view' FROM ${prefix}site" | mariadb "$name"`,
+	ID:       "anonymous-sees-nothing",
+	Title:    "the user anonymous has no right on any site",
+	Part:     DataPart,
+	Remove:   inSchema("INSERT INTO ${prefix}access (login, idsite, access) SELECT 'anonymous', MIN(idsite), 'view' FROM ${prefix}site"),
 	Controls: []string{"ACC-08"},
 }
 
@@ -99,25 +96,6 @@ func (a *tokenAttack) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// keepAnonymous has Matomo forget when the user anonymous, who is everybody
-// without a login, last called the API.
-func (a *tokenAttack) keepAnonymous(ctx context.Context) error {
-	conn, err := a.SQL(ctx)
-	if err != nil {
-		return err
-	}
-	var last sql.NullString
-	err = conn.DB.QueryRowContext(ctx, "SELECT CAST(MAX(last_used) AS CHAR) FROM "+a.Table("user_token_auth")+" WHERE login = 'anonymous'").Scan(&last)
-	if err != nil {
-		return fmt.Errorf("look when the API was called without a login: %w", err)
-	}
-	value := "NULL"
-	if last.Valid {
-		value = mariadb.Quote(last.String)
-	}
-	return a.Afterwards("UPDATE " + a.Table("user_token_auth") + " SET last_used = " + value + " WHERE login = 'anonymous'")
-}
-
 // versionMethod needs the right to view some site.
 const versionMethod = "API.getMatomoVersion"
 
@@ -148,11 +126,14 @@ func (a *tokenAttack) call(answer web.Response, try model.Try, kind reproduced, 
 	try.Fell = refused == ""
 	try.Answer = refused
 	if try.Fell {
-		try.Answer = fmt.Sprintf("%d %s", answer.Status, told(answer.Body))
+		try.Answer = briefly(answer)
 		try.Reproduce = a.reproduction(kind, code)
 	}
 	a.r.Try(try)
 }
+
+// asksVersion is the code of a reproduction that succeeds when its token works.
+const asksVersion = `$b=ask("module=API",["module"=>"API","method"=>"API.getMatomoVersion","format"=>"json","token_auth"=>$token]);echo $b;if(strpos($b,"value")){exit(0);}`
 
 // ended uses tokens that are over.
 func (a *tokenAttack) ended(ctx context.Context) error {
@@ -180,7 +161,7 @@ func (a *tokenAttack) ended(ctx context.Context) error {
 		return err
 	}
 	a.call(answer, model.Try{Who: "who kept it", What: "use a token that ended yesterday", Where: versionMethod, Sent: "POST token_auth=[its own]"}, reproduced{account: true},
-		`sql("UPDATE {$p}user_token_auth SET date_expired=NOW()-INTERVAL 1 DAY WHERE login=\"$login\"");$b=ask("module=API",["module"=>"API","method"=>"API.getMatomoVersion","format"=>"json","token_auth"=>$token]);echo $b;if(strpos($b,"value")){exit(0);}`)
+		`sql("UPDATE {$p}user_token_auth SET date_expired=NOW()-INTERVAL 1 DAY WHERE login=\"$login\"");`+asksVersion)
 	if err := a.deleteTokens(ctx, other); err != nil {
 		return err
 	}
@@ -188,7 +169,7 @@ func (a *tokenAttack) ended(ctx context.Context) error {
 		return err
 	}
 	a.call(answer, model.Try{Who: "who kept it", What: "use a token that was deleted", Where: versionMethod, Sent: "POST token_auth=[its own]"}, reproduced{account: true},
-		`sql("DELETE FROM {$p}user_token_auth WHERE login=\"$login\"");$b=ask("module=API",["module"=>"API","method"=>"API.getMatomoVersion","format"=>"json","token_auth"=>$token]);echo $b;if(strpos($b,"value")){exit(0);}`)
+		`sql("DELETE FROM {$p}user_token_auth WHERE login=\"$login\"");`+asksVersion)
 	return nil
 }
 
@@ -219,12 +200,8 @@ func (a *tokenAttack) loginByURL(ctx context.Context) error {
 
 // promote asks with a token that may view one site for more.
 func (a *tokenAttack) promote(ctx context.Context) error {
-	conn, err := a.SQL(ctx)
-	if err != nil {
-		return err
-	}
 	newcomer := Canary()
-	if err := a.forgetLogin(ctx, conn, newcomer); err != nil {
+	if err := a.forgetLogin(ctx, newcomer); err != nil {
 		return err
 	}
 	name := Canary()
@@ -307,7 +284,7 @@ func (a *tokenAttack) callAll(ctx context.Context, methods []string) ([]json.Raw
 	}
 	var answers []json.RawMessage
 	if err := json.Unmarshal(answer.Body, &answers); err != nil || len(answers) != len(methods) {
-		return nil, fmt.Errorf("call %d methods of the API: %d answers, %d %s", len(methods), len(answers), answer.Status, told(answer.Body))
+		return nil, fmt.Errorf("call %d methods of the API: %d answers, %s", len(methods), len(answers), briefly(answer))
 	}
 	return answers, nil
 }
@@ -377,7 +354,7 @@ func (a *tokenAttack) otherNetworks(ctx context.Context) error {
 		}
 		try := model.Try{
 			Who: "visitor from " + a.from.String(), What: "ask for the user interface", Where: a.url("index.php?" + query),
-			Answer: fmt.Sprintf("%d %s", answer.Status, told(answer.Body)), Fell: answer.Status == http.StatusOK,
+			Answer: briefly(answer), Fell: answer.Status == http.StatusOK,
 			Note: "the networks that may: " + strings.Join(a.Declared.AdminNetworks, ", "),
 		}
 		if try.Fell {

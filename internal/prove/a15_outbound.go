@@ -45,14 +45,6 @@ var privateNetwork = Protection{
 	Controls: []string{"ISO-11"},
 }
 
-// withoutOption is a program that changes options of the unit of a pool.
-func withoutOption(role string, options ...string) string {
-	dir := "/etc/systemd/system/rocca-php@" + role + ".service.d"
-	return `printf '[Service]\n` + strings.Join(options, `\n`) + `\n' >` + dir + `/weak.conf
-systemctl daemon-reload
-systemctl restart rocca-php@` + role + `.service`
-}
-
 var (
 	nobodysNetwork  = netip.MustParsePrefix("192.0.2.0/24")
 	nobodysNetwork6 = netip.MustParsePrefix("2001:db8:15::/64")
@@ -151,14 +143,7 @@ func (t *Target) sendByPHP(ctx context.Context, r *Record, w *wire, pool facts.P
 			Note:  "no host is declared (outbound: in rocca.yaml), so there is no name to ask for; a query carries data out",
 		})
 	}
-	if _, err := w.left(); err != nil {
-		return n, err
-	}
-	all, err := t.inPool(ctx, pool, deeds)
-	if err != nil {
-		return n, err
-	}
-	packets, err := w.left()
+	all, packets, err := t.inPoolWatched(ctx, w, pool, deeds)
 	if err != nil {
 		return n, err
 	}
@@ -172,13 +157,26 @@ func (t *Target) sendByPHP(ctx context.Context, r *Record, w *wire, pool facts.P
 		})
 		told.Got = ""
 		if at >= 0 {
-			told.Got = fmt.Sprintf("a packet to %s left, % x", packets[at].To, packets[at].Content[:min(len(packets[at].Content), 28)])
+			told.Got = fmt.Sprintf("a packet to %s left, % x", packets[at].To, packets[at].head())
 		} else if told.Why == "" {
 			told.Why = "nothing left this machine"
 		}
 		r.Try(t.tried(pool, d, told))
 	}
 	return n, nil
+}
+
+// inPoolWatched has a pool try deeds, and gives the packets that left meanwhile.
+func (t *Target) inPoolWatched(ctx context.Context, w *wire, pool facts.Pool, deeds []deed) ([]done, []packet, error) {
+	if _, err := w.left(); err != nil {
+		return nil, nil, err
+	}
+	all, err := t.inPool(ctx, pool, deeds)
+	if err != nil {
+		return nil, nil, err
+	}
+	packets, err := w.left()
+	return all, packets, err
 }
 
 // resolves tells whether this machine asks anybody for names.
@@ -205,10 +203,10 @@ func (t *Target) sendAs(r *Record, w *wire, name string, to netip.AddrPort) erro
 		try.Answer = refused.Error()
 	}
 	if at := slices.IndexFunc(packets, func(p packet) bool { return p.To == to.Addr() }); at >= 0 {
-		try.Fell, try.Answer = true, fmt.Sprintf("a packet to %s left, % x", to.Addr(), packets[at].Content[:min(len(packets[at].Content), 28)])
+		try.Fell, try.Answer = true, fmt.Sprintf("a packet to %s left, % x", to.Addr(), packets[at].head())
 		code := `$s=stream_socket_client("tcp://` + to.String() + `",$n,$e,0.3);echo $e;exit($s||strpos($e,"timed out")!==false?0:1);`
 		connect := run.Quote(AsCommand(name, run.Command{Argv: []string{"php", "-n", "-r", code}}).Argv)
-		try.Reproduce = "sh -c " + shellWord(strings.Join([]string{wayOutAgain(to.Addr()), connect, "c=$?", wayOutEnds, "exit $c"}, "; "))
+		try.Reproduce = tidily([]string{wayOutAgain(to.Addr())}, connect, wayOutEnds)
 	}
 	r.Try(try)
 	return nil

@@ -33,11 +33,10 @@ var noPrograms = Protection{
 }
 
 var functionsOff = Protection{
-	ID:    "functions-off",
-	Title: "the UI's PHP has no function that starts a program",
-	Part:  UIUnit,
-	Remove: `sed -i 's/^disable_functions = .*/disable_functions =/' /etc/rocca/php/ui.ini
-systemctl restart rocca-php@ui.service`,
+	ID:       "functions-off",
+	Title:    "the UI's PHP has no function that starts a program",
+	Part:     UIUnit,
+	Remove:   withSetting("disable_functions", ""),
 	Controls: []string{"PHP-04"},
 }
 
@@ -124,9 +123,7 @@ func (t *Target) programDeeds(pool facts.Pool, dir string) ([]deed, error) {
 
 	// chmod must stay: Matomo uses it.
 	file := path.Join(dir, Canary())
-	if err := t.Gone(file); err != nil {
-		return nil, err
-	}
+	made := []string{file}
 	deeds = append(deeds, deed{
 		What: "make a setuid program", Where: file,
 		PHP:   setuid(file),
@@ -135,20 +132,16 @@ func (t *Target) programDeeds(pool facts.Pool, dir string) ([]deed, error) {
 
 	for _, function := range t.mailing() {
 		log := path.Join(dir, Canary())
-		if err := t.Gone(log); err != nil {
-			return nil, err
-		}
+		made = append(made, log)
 		deeds = append(deeds, deed{
 			What: function + ", which starts a mailer", Where: log, PHP: mailStarts(function, log), Again: mailStarts(function, path.Join(dir, canaryAgain)),
 			Note: "what a mailer's -X writes, or that the shell started which looks for a mailer",
 		})
 	}
 	loaded := path.Join(dir, Canary())
-	if err := t.Gone(loaded); err != nil {
-		return nil, err
-	}
+	made = append(made, loaded)
 	deeds = append(deeds, deed{What: "mail with LD_PRELOAD", Where: loaded, PHP: mailLoads(loaded), Again: mailLoads(path.Join(dir, canaryAgain))})
-	return deeds, nil
+	return deeds, t.Gone(made...)
 }
 
 // mailing are the functions that start a mailer. To error_log no option can be
@@ -221,7 +214,7 @@ func (t *Target) startCopies(ctx context.Context, r *Record, name string) error 
 		}
 		if try.Fell {
 			again := path.Join(top, canaryAgain)
-			try.Reproduce = "sh -c " + shellWord("cp /usr/bin/true "+again+"; chown "+name+" "+again+"; "+run.Quote(AsCommand(name, run.Command{Argv: []string{again}}).Argv)+"; c=$?; rm "+again+"; exit $c")
+			try.Reproduce = tidily([]string{"cp /usr/bin/true " + again, "chown " + name + " " + again}, run.Quote(AsCommand(name, run.Command{Argv: []string{again}}).Argv), "rm "+again)
 		}
 		r.Try(try)
 	}

@@ -181,9 +181,8 @@ func (t *Target) tryInUnit(ctx context.Context, r *Record, pool facts.Pool) erro
 	}
 	defer func() { _, _ = outside.Wait() }()
 	defer func() { _ = outside.Kill() }()
-	in := inUnit(pool, unit, program)
-	argv := append(slices.Clone(in), program, "prove", "deed", "--dir", dir, "--outside", strconv.Itoa(outside.Pid))
-	printed, err := run.Do(ctx, run.Command{Argv: argv})
+	argv := append(inUnit(pool, unit, program), program, "prove", "deed", "--dir", dir)
+	printed, err := run.Do(ctx, run.Command{Argv: slices.Concat(argv, []string{"--outside", strconv.Itoa(outside.Pid)})})
 	var all []Came
 	if json.Unmarshal(printed.Stdout, &all) != nil || len(all) == 0 {
 		return fmt.Errorf("run a program in the unit of the pool %s: %w", pool.Name, errors.Join(err, errors.New("it said nothing")))
@@ -191,8 +190,8 @@ func (t *Target) tryInUnit(ctx context.Context, r *Record, pool facts.Pool) erro
 	for _, came := range all {
 		try := model.Try{Who: "a program in a unit like " + pool.Master, What: came.Name, Where: "user " + pool.User, Answer: came.Got, Fell: came.Got != ""}
 		if try.Fell {
-			again := run.Quote(append(slices.Clone(in), program, "prove", "deed", "--dir", dir))
-			try.Reproduce = "sh -c " + shellWord(run.Quote(AsCommand(pool.User, run.Command{Argv: []string{"sleep", "9"}}).Argv)+" & "+again+" --outside $! "+shellWord(came.Name)+"; c=$?; kill $!; exit $c")
+			sleep := run.Quote(AsCommand(pool.User, run.Command{Argv: []string{"sleep", "9"}}).Argv)
+			try.Reproduce = tidily(nil, sleep+" & "+run.Quote(argv)+" --outside $! "+shellWord(came.Name), "kill $!")
 		} else {
 			try.Answer = came.Why
 		}

@@ -30,17 +30,21 @@ As the tracker it also reads sessions, makes itself a superuser, and writes the 
 	Attempt: attackDatabaseRights,
 }
 
-// readsSchema finds the names of the schema and of the accounts on a server of
-// rocca's, for programs that take a protection away.
-const readsSchema = `of() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" "$2/config/config.ini.php"; }
+// inSchema has the database's root run SQL in Matomo's schema on a server of
+// rocca's, for programs that take a protection away. $prefix is that of its
+// tables, $ui and $tracker are the accounts.
+func inSchema(sql string) string {
+	return `of() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" "$2/config/config.ini.php"; }
 schema=$(of dbname "$STATE"); prefix=$(of tables_prefix "$STATE"); ui=$(of username "$STATE"); tracker=$(of username "$TRACKER")
+mariadb "$schema" -e "` + sql + `"
 `
+}
 
 var withoutSchemaRights = Protection{
 	ID:       "schema-rights",
 	Title:    "the user interface's database account cannot alter or drop a table",
 	Part:     DataPart,
-	Remove:   readsSchema + "mariadb -e \"GRANT ALL PRIVILEGES ON \\`$schema\\`.* TO '$ui'@'localhost'\"",
+	Remove:   inSchema("GRANT ALL PRIVILEGES ON * TO '$ui'@'localhost'"),
 	Controls: []string{"DB-03"},
 }
 
@@ -48,7 +52,7 @@ var withoutServerRights = Protection{
 	ID:       "other-schemas",
 	Title:    "the user interface's database account reaches Matomo's schema only",
 	Part:     DataPart,
-	Remove:   readsSchema + "mariadb -e \"GRANT SELECT ON *.* TO '$ui'@'localhost'\"",
+	Remove:   inSchema("GRANT SELECT ON *.* TO '$ui'@'localhost'"),
 	Controls: []string{"DB-03", "DB-04"},
 }
 
@@ -56,7 +60,7 @@ var withoutFileRights = Protection{
 	ID:       "file-right",
 	Title:    "the user interface's database account cannot read and write files",
 	Part:     DataPart,
-	Remove:   readsSchema + "mariadb -e \"GRANT FILE ON *.* TO '$ui'@'localhost'\"",
+	Remove:   inSchema("GRANT FILE ON *.* TO '$ui'@'localhost'"),
 	Controls: []string{"DB-03", "DB-04"},
 }
 
@@ -72,7 +76,7 @@ var withoutTrackerTables = Protection{
 	ID:       "tracker-rights",
 	Title:    "the tracker's database account cannot write the table of users",
 	Part:     DataPart,
-	Remove:   readsSchema + "mariadb -e \"GRANT UPDATE ON \\`$schema\\`.\\`${prefix}user\\` TO '$tracker'@'localhost'\"",
+	Remove:   inSchema("GRANT UPDATE ON ${prefix}user TO '$tracker'@'localhost'"),
 	Controls: []string{"DB-03"},
 }
 
@@ -80,7 +84,7 @@ var withoutTrackerOptions = Protection{
 	ID:       "tracker-options",
 	Title:    "triggers let the tracker's database account write only the options that recording writes",
 	Part:     DataPart,
-	Remove:   readsSchema + "mariadb -e \"DROP TRIGGER \\`$schema\\`.rocca_tracker_option_insert; DROP TRIGGER \\`$schema\\`.rocca_tracker_option_update\"",
+	Remove:   inSchema("DROP TRIGGER rocca_tracker_option_insert; DROP TRIGGER rocca_tracker_option_update"),
 	Controls: []string{"DB-03"},
 }
 
@@ -114,9 +118,14 @@ type ground struct {
 	t      *Target
 }
 
-func (g ground) own() string     { return mariadb.Identifier(g.schema) + "." + mariadb.Identifier(g.name) }
+func (g ground) own() string     { return g.other("") }
 func (g ground) foreign() string { return mariadb.Identifier(g.name) + ".t" }
 func (g ground) account() string { return mariadb.User(g.name + "@localhost") }
+
+// other is what a statement makes in Matomo's schema, by the end of its name.
+func (g ground) other(end string) string {
+	return mariadb.Identifier(g.schema) + "." + mariadb.Identifier(g.name+end)
+}
 
 // made is one thing of the ground: how it is laid out, and taken away.
 type made struct{ lay, clear string }
@@ -134,10 +143,10 @@ func (g ground) things() []made {
 		{"INSERT INTO " + user + " (login, password, email) VALUES (" + mariadb.Quote(g.name) + ", '-', " + mariadb.Quote(g.name+"@invalid") + ")", "DELETE FROM " + user + " WHERE login LIKE " + like},
 		// What the statements make where they succeed.
 		{"", "DROP USER IF EXISTS " + mariadb.User(g.name+"-new@localhost")},
-		{"", "DROP VIEW IF EXISTS " + mariadb.Identifier(g.schema) + "." + mariadb.Identifier(g.name+"-view")},
-		{"", "DROP EVENT IF EXISTS " + mariadb.Identifier(g.schema) + "." + mariadb.Identifier(g.name+"-event")},
-		{"", "DROP PROCEDURE IF EXISTS " + mariadb.Identifier(g.schema) + "." + mariadb.Identifier(g.name+"-routine")},
-		{"", "DROP TABLE IF EXISTS " + mariadb.Identifier(g.schema) + "." + mariadb.Identifier(g.name+"-new")},
+		{"", "DROP VIEW IF EXISTS " + g.other("-view")},
+		{"", "DROP EVENT IF EXISTS " + g.other("-event")},
+		{"", "DROP PROCEDURE IF EXISTS " + g.other("-routine")},
+		{"", "DROP TABLE IF EXISTS " + g.other("-new")},
 		{"", "DELETE FROM " + g.t.Table("access") + " WHERE login LIKE " + like},
 		{"", "DELETE FROM " + g.t.Table("user_token_auth") + " WHERE login LIKE " + like},
 		{"", "DELETE FROM " + g.t.Table("plugin_setting") + " WHERE setting_name LIKE " + like},
@@ -170,7 +179,7 @@ func some(value *string) bool     { return value != nil && *value != "0" }
 
 // statements are what is tried. Those on files name a path below each of dirs.
 func (g ground) statements(dirs []string) []statement {
-	q, schema := mariadb.Quote, mariadb.Identifier(g.schema)
+	q := mariadb.Quote
 	own := q(g.schema)
 	both := "ui tracker"
 	all := []statement{
@@ -189,15 +198,15 @@ func (g ground) statements(dirs []string) []statement {
 		{role: both, what: "set a variable of the server", sql: "SET GLOBAL wait_timeout = @@GLOBAL.wait_timeout"},
 		{role: both, what: "load a library", sql: "CREATE FUNCTION " + mariadb.Identifier(g.name) + " RETURNS INTEGER SONAME " + q(g.name+".so")},
 		{role: both, what: "load a plugin", sql: "INSTALL SONAME " + q(g.name)},
-		{role: both, what: "make a routine", sql: "CREATE PROCEDURE " + schema + "." + mariadb.Identifier(g.name+"-routine") + "() SELECT 1"},
-		{role: both, what: "make an event", sql: "CREATE EVENT " + schema + "." + mariadb.Identifier(g.name+"-event") + " ON SCHEDULE AT NOW() + INTERVAL 1 YEAR DO SELECT 1"},
-		{role: both, what: "make a view", sql: "CREATE VIEW " + schema + "." + mariadb.Identifier(g.name+"-view") + " AS SELECT 1"},
-		{role: both, what: "make a trigger", sql: "CREATE TRIGGER " + schema + "." + mariadb.Identifier(g.name) + " BEFORE INSERT ON " + g.own() + " FOR EACH ROW SET @x = 1"},
+		{role: both, what: "make a routine", sql: "CREATE PROCEDURE " + g.other("-routine") + "() SELECT 1"},
+		{role: both, what: "make an event", sql: "CREATE EVENT " + g.other("-event") + " ON SCHEDULE AT NOW() + INTERVAL 1 YEAR DO SELECT 1"},
+		{role: both, what: "make a view", sql: "CREATE VIEW " + g.other("-view") + " AS SELECT 1"},
+		{role: both, what: "make a trigger", sql: "CREATE TRIGGER " + g.own() + " BEFORE INSERT ON " + g.own() + " FOR EACH ROW SET @x = 1"},
 		{role: both, what: "make a schema", sql: "CREATE DATABASE IF NOT EXISTS " + mariadb.Identifier(g.name)},
 		{role: both, what: "alter a table of Matomo's schema", sql: "ALTER TABLE " + g.own() + " ADD more INT"},
 		{role: both, what: "empty a table of Matomo's schema", sql: "TRUNCATE TABLE " + g.own()},
 
-		{role: "tracker", what: "make a table", sql: "CREATE TABLE " + schema + "." + mariadb.Identifier(g.name+"-new") + " (n INT)"},
+		{role: "tracker", what: "make a table", sql: "CREATE TABLE " + g.other("-new") + " (n INT)"},
 		{role: "tracker", what: "read sessions", sql: "SELECT COUNT(*) FROM " + g.t.Table("session")},
 		{role: "tracker", what: "read second factors", sql: "SELECT COUNT(*) FROM " + g.t.Table("twofactor_recovery_code")},
 		{role: "tracker", what: "make a login a superuser", sql: "UPDATE " + g.t.Table("user") + " SET superuser_access = 1 WHERE login = " + q(g.name)},
@@ -259,7 +268,7 @@ func attackAs(ctx context.Context, t *Target, r *Record, pool facts.Pool, c fact
 	if err := g.lay(ctx); err != nil {
 		return err
 	}
-	tried := slices.DeleteFunc(g.statements(writableBySQL(ctx, t, c)), func(s statement) bool {
+	tried := slices.DeleteFunc(g.statements(writableBySQL(t, c)), func(s statement) bool {
 		return !slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(strings.Fields(s.role), role) })
 	})
 	var sql []string
@@ -353,14 +362,10 @@ func judgeStatement(s statement, a said) (fell, clear bool) {
 
 // writableBySQL are directories in which the database server might write a
 // script: those that PHP runs, and the one that it may write in.
-func writableBySQL(ctx context.Context, t *Target, c facts.Context) []string {
+func writableBySQL(t *Target, c facts.Context) []string {
 	dirs := []string{t.Matomo.Real, c.Tmp, "/tmp"}
-	conn, err := t.SQL(ctx)
-	if err == nil {
-		var allowed *string
-		if conn.DB.QueryRowContext(ctx, "SELECT @@GLOBAL.secure_file_priv").Scan(&allowed) == nil && allowed != nil && strings.HasPrefix(*allowed, "/") {
-			dirs = append(dirs, path.Clean(*allowed))
-		}
+	if allowed := t.Database.Variables["secure_file_priv"]; path.IsAbs(allowed) {
+		dirs = append(dirs, path.Clean(allowed))
 	}
 	slices.Sort(dirs)
 	return slices.DeleteFunc(slices.Compact(dirs), func(dir string) bool { return dir == "" || dir == "/" })

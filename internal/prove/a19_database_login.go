@@ -41,7 +41,7 @@ var withoutSocketIdentity = Protection{
 	ID:       "socket-identity",
 	Title:    "Matomo's database accounts are known by the Unix user, and have no password",
 	Part:     DataPart,
-	Remove:   readsSchema + "mariadb -e \"ALTER USER '$ui'@'localhost' IDENTIFIED BY ''\"",
+	Remove:   inSchema("ALTER USER '$ui'@'localhost' IDENTIFIED BY ''"),
 	Controls: []string{"DB-05", "DB-08"},
 }
 
@@ -245,17 +245,13 @@ func login(ctx context.Context, conn net.Conn, account, password string) (string
 
 // attackByFoundPassword logs in with what others can read in the configuration.
 func attackByFoundPassword(ctx context.Context, t *Target, r *Record, l db.Login) error {
-	owners := []string{}
-	for _, pool := range t.MatomoPools() {
-		owners = append(owners, pool.User)
-	}
 	var problems []error
 	for _, c := range t.Matomo.Contexts {
 		if c.Secrets["database.password"].Length == 0 {
 			continue
 		}
 		account := c.Setting("database.username")
-		for _, unixUser := range t.Others(append(owners, c.User)...) {
+		for _, unixUser := range t.Others(append(t.poolUsers(), c.User)...) {
 			password, err := passwordAs(unixUser, c.Config)
 			try := model.Try{Who: "user " + unixUser, What: "log in to the database with the password of Matomo's configuration", Where: c.Config + ", account " + account}
 			if err != nil {

@@ -45,12 +45,10 @@ var tlsVersions = Protection{
 	ID:    "tls-versions",
 	Title: "the front speaks TLS 1.2 and newer only",
 	Part:  FrontPart,
-	Remove: `case $FRONT in
-nginx) sed -i -e 's/ssl_protocols .*/ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;/' -e 's/ssl_ciphers .*/ssl_ciphers ALL:@SECLEVEL=0;/' "$(readlink -f /etc/nginx/sites-enabled/matomo.conf)" ;;
-apache2) sed -i -e 's/SSLProtocol .*/SSLProtocol all/' -e 's/SSLCipherSuite .*/SSLCipherSuite ALL:@SECLEVEL=0/' /etc/apache2/sites-available/matomo.conf ;;
-esac
-systemctl restart $FRONT
-`,
+	Remove: editsFront(
+		`-e 's/ssl_protocols .*/ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;/' -e 's/ssl_ciphers .*/ssl_ciphers ALL:@SECLEVEL=0;/'`,
+		`-e 's/SSLProtocol .*/SSLProtocol all/' -e 's/SSLCipherSuite .*/SSLCipherSuite ALL:@SECLEVEL=0/'`,
+	),
 	Controls: []string{"TLS-02"},
 }
 
@@ -58,30 +56,22 @@ var httpsRedirect = Protection{
 	ID:    "https-redirect",
 	Title: "plain HTTP leads to HTTPS and gives nothing else",
 	Part:  FrontPart,
-	Remove: `case $FRONT in
-nginx)
-	file=$(readlink -f /etc/nginx/sites-enabled/matomo.conf)
-	sed -i -e '/HTTP leads to HTTPS/,/^}/{/listen \[/d;s/listen .*/listen 127.0.0.1:8079;/}' -e '/--- Matomo ---/,/^}/s/^server {/&\n    listen 80;\n    listen [::]:80;/' $file ;;
-apache2) sed -i -e '/HTTP leads to HTTPS/,/<\/VirtualHost>/{/Rewrite/d;s,^    Protocols,    DocumentRoot '$LINK'\n&,}' -e '$a <Directory '$CODE'>\nRequire all granted\n</Directory>' /etc/apache2/sites-available/matomo.conf ;;
-esac
-systemctl restart $FRONT
-`,
+	Remove: editsFront(
+		`-e '/HTTP leads to HTTPS/,/^}/{/listen \[/d;s/listen .*/listen 127.0.0.1:8079;/}' -e '/--- Matomo ---/,/^}/s/^server {/&\n    listen 80;\n    listen [::]:80;/'`,
+		`-e '/HTTP leads to HTTPS/,/<\/VirtualHost>/{/Rewrite/d;s,^    Protocols,    DocumentRoot '$LINK'\n&,}' -e '$a <Directory '$CODE'>\nRequire all granted\n</Directory>'`,
+	),
 	Controls: []string{"TLS-01"},
 }
 
 var frontHeaders = Protection{
-	ID:    "front-headers",
-	Title: "the front tells browsers to come by TLS only, and not to guess types",
-	Part:  FrontPart,
-	Remove: `case $FRONT in
-nginx) file=$(readlink -f /etc/nginx/sites-enabled/matomo.conf) ;;
-apache2) file=/etc/apache2/sites-available/matomo.conf ;;
-esac
-sed -i -e '/Strict-Transport-Security/d' -e '/X-Content-Type-Options/d' $file
-systemctl restart $FRONT
-`,
+	ID:       "front-headers",
+	Title:    "the front tells browsers to come by TLS only, and not to guess types",
+	Part:     FrontPart,
+	Remove:   editsFront(headersGone, headersGone),
 	Controls: []string{"TLS-05", "FRT-10"},
 }
+
+const headersGone = `-e '/Strict-Transport-Security/d' -e '/X-Content-Type-Options/d'`
 
 // tell writes down what was found without a request of its own.
 func (v visitor) tell(what, where, sent, answer, why, reproduce string) {
@@ -100,7 +90,7 @@ func (v visitor) plainHTTP(ctx context.Context) error {
 	for _, r := range []web.Request{
 		{Target: t.URLPath("/index.php")}, {Target: t.URLPath("/")}, {Target: t.URLPath("/matomo.js")}, {Target: t.URLPath("/piwik.js")},
 		{Target: t.URLPath("/matomo.php?send_image=0")}, {Method: "POST", Target: t.URLPath("/matomo.php"), Body: "send_image=0"},
-		{Method: "POST", Target: t.URLPath("/index.php?module=Login"), Body: form, Header: [][2]string{{"Content-Type", "application/x-www-form-urlencoded"}}},
+		{Method: "POST", Target: t.URLPath("/index.php?module=Login"), Body: form, Header: [][2]string{asForm}},
 		{Target: t.URLPath("/index.php"), Header: [][2]string{{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Ssl", "on"}, {"Front-End-Https", "on"}, {"Forwarded", "proto=https"}, {"X-Url-Scheme", "https"}}},
 		{Target: t.URLPath("/matomo.js"), Header: [][2]string{{"X-Forwarded-Proto", "https"}}},
 		{Target: t.URLPath("/matomo.js"), Version: "HTTP/1.0"},
@@ -217,7 +207,7 @@ func (v visitor) cookies(ctx context.Context) error {
 		{Target: v.t.URLPath("/index.php?module=CoreAdminHome&action=optOut&language=en")},
 	} {
 		_, err := v.try(ctx, "have a cookie set that others can take", r, again{pattern: `^Set-Cookie:.*SESSID=(?!.*; *secure)|^Set-Cookie:.*SESSID=(?!.*; *httponly)|^Set-Cookie:.*SESSID=(?!.*; *samesite=(lax|strict))`}, func(a reply) string {
-			cookies := (&http.Response{Header: a.Header}).Cookies()
+			cookies := a.Cookies()
 			set += len(cookies)
 			for _, cookie := range cookies {
 				// The opt-out is shown in frames of other sites, which None is for.

@@ -150,7 +150,7 @@ func (v visitor) origins(ctx context.Context) error {
 			{Target: index}, {Target: api}, {Method: "POST", Target: index, Body: "module=API&method=API.getMatomoVersion&format=json"},
 			{Method: "OPTIONS", Target: index, Header: [][2]string{{"Access-Control-Request-Method", "POST"}, {"Access-Control-Request-Headers", "authorization"}}},
 		} {
-			r.Header = append(r.Header, [2]string{"Origin", origin}, [2]string{"Content-Type", "application/x-www-form-urlencoded"}, [2]string{"Cookie", "a=b"})
+			r.Header = append(r.Header, [2]string{"Origin", origin}, asForm, [2]string{"Cookie", "a=b"})
 			_, err := v.try(ctx, "read an answer from a page of another site", r, again{pattern: `^Access-Control-Allow-Origin: *(\*|` + regexp.QuoteMeta(origin) + `)`}, func(a reply) string {
 				return originFault(a.Header, origin)
 			})

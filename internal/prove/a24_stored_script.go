@@ -104,7 +104,7 @@ func attackStoredScript(ctx context.Context, t *Target, r *Record) error {
 	for at, page := range pagesOf(s) {
 		answer, err := t.Ask(ctx, web.Request{
 			Method: "POST", Target: t.URLPath("/index.php?" + page.query), From: s.From, Body: "token_auth=" + s.Token,
-			Header: [][2]string{{"User-Agent", userAgent}, {"Content-Type", "application/x-www-form-urlencoded"}, {"X-Requested-With", "XMLHttpRequest"}},
+			Header: [][2]string{{"User-Agent", userAgent}, asForm, {"X-Requested-With", "XMLHttpRequest"}},
 		})
 		if err != nil {
 			problems = append(problems, err)
@@ -120,9 +120,9 @@ func attackStoredScript(ctx context.Context, t *Target, r *Record) error {
 		}
 		if try.Fell {
 			again := s.again()
-			try.Reproduce = again.reproduce("view", userAgent+" "+tagOf(againName), hitsOf(again.Host(), scriptOf(againName)), check{
+			try.Reproduce = again.reproduce("view", userAgent+" "+tagOf(canaryAgain), hitsOf(again.Host(), scriptOf(canaryAgain)), check{
 				Page:    t.URLPath("/index.php?" + pagesOf(again)[at].query),
-				Needles: []string{tagOf(againName), `.org/1999/xhtml">self["` + againName, `href="javascript:'><script xmlns=`},
+				Needles: []string{tagOf(canaryAgain), `.org/1999/xhtml">self["` + canaryAgain, `href="javascript:'><script xmlns=`},
 			})
 		}
 		r.Try(try)

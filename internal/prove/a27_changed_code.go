@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -192,19 +193,17 @@ func fitManifest(manifest []byte, name string, content []byte) []byte {
 
 func packed(content []byte, packing string) ([]byte, error) {
 	var out bytes.Buffer
-	var err error
+	var w io.WriteCloser
 	switch packing {
 	case "gzip":
-		w := gzip.NewWriter(&out)
-		_, err = w.Write(content)
-		err = errors.Join(err, w.Close())
+		w = gzip.NewWriter(&out)
 	case "brotli":
-		w := brotli.NewWriter(&out)
-		_, err = w.Write(content)
-		err = errors.Join(err, w.Close())
+		w = brotli.NewWriter(&out)
 	default:
-		err = fmt.Errorf("pack a script: %s is not known", packing)
+		return nil, fmt.Errorf("pack a script: %s is not known", packing)
 	}
+	_, err := w.Write(content)
+	err = errors.Join(err, w.Close())
 	return out.Bytes(), err
 }
 

@@ -92,7 +92,7 @@ func fillDisk(ctx context.Context, t *Target, r *Record) error {
 			return err
 		}
 	}
-	if !t.Ours || !t.Throwaway {
+	if !t.Rocca.Installed || !t.Throwaway {
 		return nil // nothing else writes it
 	}
 	return t.writeRocca(ctx, r, dirs)

@@ -86,20 +86,13 @@ func attemptMetadata(ctx context.Context, t *Target, r *Record) (err error) {
 		}
 		ask := deed{What: "ask for credentials", Where: "http://" + to + "/latest/", PHP: "$to = '" + to + "'; " + askMetadata}
 		for _, pool := range t.MatomoPools() {
-			if _, err := w.left(); err != nil {
-				return err
-			}
-			all, err := t.inPool(ctx, pool, []deed{ask})
-			if err != nil {
-				return err
-			}
-			packets, err := w.left()
+			all, packets, err := t.inPoolWatched(ctx, w, pool, []deed{ask})
 			if err != nil {
 				return err
 			}
 			came := all[0]
 			if at := slices.IndexFunc(packets, func(p packet) bool { return p.To == service }); at >= 0 && came.Got == "" {
-				came.Got = fmt.Sprintf("a packet to the service left, % x", packets[at].Content[:min(len(packets[at].Content), 28)])
+				came.Got = fmt.Sprintf("a packet to the service left, % x", packets[at].head())
 			}
 			r.Try(t.tried(pool, ask, came))
 		}

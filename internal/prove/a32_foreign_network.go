@@ -79,10 +79,10 @@ func connectFromOutside(ctx context.Context, t *Target, r *Record) error {
 	}
 	type knock struct {
 		door
-		here   net.IP
-		answer string
-		opened bool
-		done   chan struct{}
+		here, there net.IP
+		answer      string
+		opened      bool
+		done        chan struct{}
 	}
 	var knocks []*knock
 	for _, d := range doors {
@@ -90,7 +90,7 @@ func connectFromOutside(ctx context.Context, t *Target, r *Record) error {
 			if mayReach(t.Server, d, o.There[i]) {
 				continue
 			}
-			k := &knock{door: d, here: here, done: make(chan struct{})}
+			k := &knock{door: d, here: here, there: o.There[i], done: make(chan struct{})}
 			knocks = append(knocks, k)
 			go func() {
 				defer close(k.done)
@@ -98,9 +98,9 @@ func connectFromOutside(ctx context.Context, t *Target, r *Record) error {
 			}()
 		}
 	}
-	for i, k := range knocks {
+	for _, k := range knocks {
 		<-k.done
-		try := model.Try{Who: "another network, " + o.There[i%len(o.There)].String(), What: "connect to " + k.who,
+		try := model.Try{Who: "another network, " + k.there.String(), What: "connect to " + k.who,
 			Where: fmt.Sprintf("%s port %d at %s", k.protocol, k.port, k.here), Answer: k.answer, Fell: k.opened}
 		if k.opened {
 			try.Reproduce = connectAgain(k.door, k.who == tomorrow)

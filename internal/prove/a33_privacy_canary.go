@@ -39,14 +39,18 @@ A title, a search word or the name of an event is stored as a page sends it: tha
 
 // setsOption changes an option of Matomo, and has both pools forget what they
 // keep of all of them: a front that lacks a rule may have the UI's record hits.
-const setsOption = readsSchema + `option() { mariadb -e "UPDATE \` + "`$schema\\`.\\`${prefix}option\\`" + ` SET option_value = '$2' WHERE option_name = '$1'"; rm -f "$TRACKER"/tmp/cache/tracker/matomocache_general.php "$STATE"/tmp/cache/tracker/matomocache_general.php; systemctl restart rocca-php@tracker rocca-php@ui; }
+func setsOption(name, value string) string {
+	return inSchema("UPDATE ${prefix}option SET option_value = '"+value+"' WHERE option_name = '"+name+"'") +
+		`rm -f "$TRACKER"/tmp/cache/tracker/matomocache_general.php "$STATE"/tmp/cache/tracker/matomocache_general.php
+systemctl restart rocca-php@tracker rocca-php@ui
 `
+}
 
 var withoutMasking = Protection{
 	ID:       "address-masking",
 	Title:    "Matomo masks addresses before it stores them",
 	Part:     SettingPart,
-	Remove:   setsOption + `option PrivacyManager.ipAnonymizerEnabled 0`,
+	Remove:   setsOption("PrivacyManager.ipAnonymizerEnabled", "0"),
 	Controls: []string{"PRV-01"},
 }
 
@@ -54,7 +58,7 @@ var withoutPseudonyms = Protection{
 	ID:       "pseudonyms",
 	Title:    "Matomo stores pseudonyms of user ids",
 	Part:     SettingPart,
-	Remove:   setsOption + `option PrivacyManager.anonymizeUserId 0`,
+	Remove:   setsOption("PrivacyManager.anonymizeUserId", "0"),
 	Controls: []string{"PRV-06"},
 }
 
@@ -164,7 +168,7 @@ func attackPrivacy(ctx context.Context, t *Target, r *Record) error {
 	if err := s.recorded(ctx); err != nil {
 		return err
 	}
-	return errors.Join(v.searchTables(ctx, t, r), v.searchLogs(t, r, logs), v.searchJournal(ctx, t, r, started), v.searchFiles(t, r, started))
+	return errors.Join(v.searchTables(ctx, t, r), v.searchLogs(r, logs), v.searchJournal(ctx, r, started), v.searchFiles(t, r, started))
 }
 
 // make sends all hits, and the request with a token in its address.
@@ -227,24 +231,17 @@ func (v privateVisit) searchTables(ctx context.Context, t *Target, r *Record) er
 				from = "(SELECT * FROM " + from + " ORDER BY " + mariadb.Identifier(newest[table]) + " DESC LIMIT 5000)"
 			}
 		}
-		rows, err := conn.DB.QueryContext(ctx, "SELECT "+query+" FROM "+from+" searched")
-		var gone *mysql.MySQLError
-		if errors.As(err, &gone) && gone.Number == 1146 {
-			continue // an archive table of somebody else that is gone by now
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("search table %s: %w", table, err))
-			continue
-		}
 		counts := make([]int64, len(searched))
 		into := make([]any, len(searched))
 		for i := range counts {
 			into[i] = &counts[i]
 		}
-		for rows.Next() {
-			err = errors.Join(err, rows.Scan(into...))
+		err := conn.DB.QueryRowContext(ctx, "SELECT "+query+" FROM "+from+" searched").Scan(into...)
+		var gone *mysql.MySQLError
+		if errors.As(err, &gone) && gone.Number == 1146 {
+			continue // an archive table of somebody else that is gone by now
 		}
-		if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		if err != nil {
 			problems = append(problems, fmt.Errorf("search table %s: %w", table, err))
 			continue
 		}
@@ -360,15 +357,16 @@ func (v privateVisit) reproduce(m mark, look func(mark) check) string {
 
 // openLog is a log with how long it was before the visit.
 type openLog struct {
-	path string
-	size int64
+	path   string
+	size   int64
+	access bool // of a front
 }
 
 func openLogs(t *Target) []openLog {
 	var logs []openLog
 	for _, file := range t.Logs.Files {
 		if info, err := os.Stat(file.Path); err == nil {
-			logs = append(logs, openLog{file.Path, info.Size()})
+			logs = append(logs, openLog{file.Path, info.Size(), file.Kind == "access"})
 		}
 	}
 	return logs
@@ -377,8 +375,7 @@ func openLogs(t *Target) []openLog {
 // appendedLimit is how much of what was appended to a log is read, in bytes.
 const appendedLimit = 32 << 20
 
-// appended waits until something was written to a log, as fronts write a line
-// after the answer, and reads it.
+// appended is what was written to a log since.
 func (l openLog) appended() ([]byte, error) {
 	file, err := os.Open(l.path)
 	if err != nil {
@@ -395,13 +392,13 @@ func (l openLog) appended() ([]byte, error) {
 	return text, nil
 }
 
-func (v privateVisit) searchLogs(t *Target, r *Record, logs []openLog) error {
+func (v privateVisit) searchLogs(r *Record, logs []openLog) error {
 	var problems []error
 	written := 0
 	for _, log := range logs {
 		text, err := log.appended()
-		for range 20 {
-			if err != nil || len(text) > 0 || !v.isAccess(t, log.path) {
+		for range 20 { // fronts write a line after the answer
+			if err != nil || len(text) > 0 || !log.access {
 				break
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -414,19 +411,10 @@ func (v privateVisit) searchLogs(t *Target, r *Record, logs []openLog) error {
 		written += len(text)
 		v.look(r, log.path, text, func(again mark) check { return check{File: log.path, Needles: []string{again.text}} })
 	}
-	if slices.ContainsFunc(logs, func(l openLog) bool { return v.isAccess(t, l.path) }) && written == 0 {
+	if slices.ContainsFunc(logs, func(l openLog) bool { return l.access }) && written == 0 {
 		problems = append(problems, errors.New("look into the logs: nothing was written to the access log"))
 	}
 	return errors.Join(problems...)
-}
-
-func (v privateVisit) isAccess(t *Target, path string) bool {
-	for _, file := range t.Logs.Files {
-		if file.Path == path {
-			return file.Kind == "access"
-		}
-	}
-	return false
 }
 
 // look searches a text for all marks.
@@ -458,7 +446,7 @@ func line(text []byte, what string) string {
 	return ""
 }
 
-func (v privateVisit) searchJournal(ctx context.Context, _ *Target, r *Record, started time.Time) error {
+func (v privateVisit) searchJournal(ctx context.Context, r *Record, started time.Time) error {
 	out, err := run.Do(ctx, run.Command{Argv: []string{"journalctl", "--quiet", "--no-pager", "--output=cat", "--since=@" + strconv.FormatInt(started.Unix()-1, 10)}})
 	if err != nil {
 		return fmt.Errorf("look into the journal: %w", err)

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"rocca/internal/model"
@@ -25,7 +27,7 @@ Then every other account of the machine tries to open the program of the updater
 	Risk:    "none: files below /run, and plans",
 	Without: []Protection{programOwner},
 	Applies: func(t *Target) string {
-		if _, planted := t.updater(); !t.Ours && !planted {
+		if _, planted := t.updater(); !t.Rocca.Installed && !planted {
 			return "nothing here updates with rocca"
 		}
 		return ""
@@ -45,8 +47,8 @@ done`,
 
 // updater is the program that puts releases on this server.
 func (t *Target) updater() (program string, is bool) {
-	for _, unit := range t.Units {
-		for _, exec := range unit.Exec {
+	for _, name := range slices.Sorted(maps.Keys(t.Units)) {
+		for _, exec := range t.Units[name].Exec {
 			if path.Base(exec.Path) == "rocca" {
 				return exec.Path, true
 			}
@@ -214,17 +216,17 @@ func (t *Target) offer(ctx context.Context, r *Record, o offer) error {
 	result, err := run.Do(ctx, c)
 	try := model.Try{Who: "whoever can change a download, or answer it", What: "offer a release: " + o.what, Where: strings.Join(argv[:3], " ") + " --release", Sent: fmt.Sprintf("%d bytes", len(o.archive))}
 	var failed *run.Error
-	switch code := 0; {
-	case err == nil, errors.As(err, &failed) && failed.ExitCode == 1:
-		if failed != nil {
-			code = 1
-		}
+	code := 0
+	if errors.As(err, &failed) {
+		code = failed.ExitCode
+	}
+	switch {
+	case err == nil || code == 1:
 		try.Fell, try.Answer = true, fmt.Sprintf("accepted, exit status %d: %s", code, lastLine(result.Stdout))
 		try.Reproduce = offerAgain(t, program)
+	case failed == nil || !refusedFor(failed.Output, o.refusals):
+		return fmt.Errorf("offer a release %s: %w", o.what, err)
 	default:
-		if failed == nil || !refusedFor(failed.Output, o.refusals) {
-			return fmt.Errorf("offer a release %s: %w", o.what, err)
-		}
 		try.Answer = firstLine(failed.Output)
 	}
 	r.Try(try)
@@ -233,12 +235,7 @@ func (t *Target) offer(ctx context.Context, r *Record, o offer) error {
 
 // refusedFor tells whether a refusal is for one of the reasons that it must be.
 func refusedFor(output string, reasons []string) bool {
-	for _, reason := range reasons {
-		if strings.Contains(output, reason) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(reasons, func(reason string) bool { return strings.Contains(output, reason) })
 }
 
 func firstLine(text string) string {

@@ -3,7 +3,6 @@ package prove
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha512"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
@@ -11,14 +10,12 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 
 	"rocca/internal/mariadb"
-	"rocca/internal/matomo/ini"
 	"rocca/internal/prove/web"
 	"rocca/internal/run"
 )
@@ -42,15 +39,14 @@ func (t *Target) openCanarySite(ctx context.Context, right string) (canarySite, 
 	if err != nil {
 		return s, fmt.Errorf("make a site: %w", err)
 	}
-	salt, err := salt(t.Matomo.Main().Config)
+	salt, err := t.salt()
 	if err != nil {
 		return s, fmt.Errorf("make a site: %w", err)
 	}
-	if err := s.forget(ctx, conn.DB); err != nil {
+	if err := s.forget(ctx); err != nil {
 		return s, err
 	}
-	hash := sha512.Sum512([]byte(s.Token + salt))
-	for _, statement := range s.make(right, hex.EncodeToString(hash[:])) {
+	for _, statement := range s.make(right, sha512Hex(s.Token+salt)) {
 		if err := conn.Exec(ctx, statement); err != nil {
 			return s, fmt.Errorf("make a site: %w", err)
 		}
@@ -84,23 +80,39 @@ func (s canarySite) make(right, tokenHash string) []string {
 // Host is the host name of the site.
 func (s canarySite) Host() string { return s.Name + ".example" }
 
-// forget writes down how all that is to come is deleted.
-func (s canarySite) forget(ctx context.Context, conn *sql.DB) error {
-	highest, back, err := s.before(ctx, conn)
+// forget writes down how all that is to come is deleted, and how that is brought
+// back which Matomo writes for itself when it is asked: options of all sites that
+// the first visit makes, the name that it was asked by, and when somebody was
+// last there without a login.
+func (s canarySite) forget(ctx context.Context) error {
+	t := s.t
+	conn, err := t.SQL(ctx)
 	if err != nil {
 		return err
 	}
-	undo, err := s.undo(highest)
+	var newest int64
+	if err := conn.DB.QueryRowContext(ctx, "SELECT COALESCE(MAX(idaction), 0) FROM "+t.Table("log_action")).Scan(&newest); err != nil {
+		return fmt.Errorf("make a site: %w", err)
+	}
+	undo, err := s.undo(newest)
 	if err != nil {
 		return err
 	}
-	undo = append(undo, back...)
+	for _, name := range []string{"useridsalt", "lastTrackerCronRun", "fingerprint_salt_0"} {
+		_, err := t.option(ctx, name)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			undo = append(undo, "DELETE FROM "+t.Table("option")+" WHERE option_name = "+mariadb.Quote(name))
+		case err != nil:
+			return fmt.Errorf("make a site: %w", err)
+		}
+	}
 	for _, statement := range undo {
-		if err := s.t.Afterwards(statement); err != nil {
+		if err := t.Afterwards(statement); err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(t.keepOption(ctx, "piwikUrl"), t.keepAnonymous(ctx))
 }
 
 // undo are the statements that delete the site and all that visits left. They
@@ -133,60 +145,6 @@ func (s canarySite) undo(highest int64) ([]string, error) {
 		return nil, errors.New("make a site: Matomo's tables of visits were not all found")
 	}
 	return undo, nil
-}
-
-// before looks what there is before the first visit: the newest action; and
-// gives the statements that bring back what Matomo writes for itself when it is
-// asked: options of all sites that the first visit makes, the name that it was
-// asked by, and when somebody was last there without a login.
-func (s canarySite) before(ctx context.Context, conn *sql.DB) (highest int64, back []string, err error) {
-	if err := conn.QueryRowContext(ctx, "SELECT COALESCE(MAX(idaction), 0) FROM "+s.t.Table("log_action")).Scan(&highest); err != nil {
-		return 0, nil, fmt.Errorf("make a site: %w", err)
-	}
-	option, token := s.t.Table("option"), s.t.Table("user_token_auth")
-	for _, name := range []string{"useridsalt", "lastTrackerCronRun", "fingerprint_salt_0", "piwikUrl"} {
-		var value string
-		err := conn.QueryRowContext(ctx, "SELECT option_value FROM "+option+" WHERE option_name = "+mariadb.Quote(name)).Scan(&value)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			back = append(back, "DELETE FROM "+option+" WHERE option_name = "+mariadb.Quote(name))
-		case err != nil:
-			return 0, nil, fmt.Errorf("make a site: %w", err)
-		case name == "piwikUrl":
-			back = append(back, "UPDATE "+option+" SET option_value = "+mariadb.Quote(value)+" WHERE option_name = "+mariadb.Quote(name))
-		}
-	}
-	var id int64
-	var used sql.NullString
-	err = conn.QueryRowContext(ctx, "SELECT idusertokenauth, CAST(last_used AS CHAR) FROM "+token+" WHERE login = 'anonymous' LIMIT 1").Scan(&id, &used)
-	if errors.Is(err, sql.ErrNoRows) {
-		return highest, back, nil
-	}
-	if err != nil {
-		return 0, nil, fmt.Errorf("make a site: %w", err)
-	}
-	last := "NULL"
-	if used.Valid {
-		last = mariadb.Quote(used.String)
-	}
-	return highest, append(back, fmt.Sprintf("UPDATE %s SET last_used = %s WHERE idusertokenauth = %d", token, last, id)), nil
-}
-
-// salt is what tokens are hashed with.
-func salt(config string) (string, error) {
-	text, err := os.ReadFile(config)
-	if err != nil {
-		return "", err
-	}
-	parsed, err := ini.Parse(text)
-	if err != nil {
-		return "", err
-	}
-	value, found := parsed.Get("General", "salt")
-	if !found {
-		return "", fmt.Errorf("read %s: there is no salt in it", config)
-	}
-	return value, nil
 }
 
 // userAgent is how a visit says what it comes with. There is no address in it:
@@ -252,9 +210,8 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// A site that is made again by a line for root has these names.
+// A site that is made again by a line for root has these names, and canaryAgain.
 const (
-	againName    = "rocca-prove-again"
 	laterID      = "rocca-prove-site-id"
 	laterHash    = "rocca-prove-token-hash"
 	againAddress = "127.66.251.7"
@@ -262,7 +219,7 @@ const (
 
 // again is the same site for a line that makes it later.
 func (s canarySite) again() canarySite {
-	return canarySite{Name: againName, From: netip.MustParseAddr(againAddress), t: s.t}
+	return canarySite{Name: canaryAgain, From: netip.MustParseAddr(againAddress), t: s.t}
 }
 
 // check is where a line for root looks for what must not be there: in the
@@ -290,14 +247,10 @@ func (s canarySite) reproduce(right, agent string, hits []url.Values, look check
 	for _, c := range s.t.Matomo.Contexts {
 		caches = append(caches, path.Join(c.Tmp, "cache/tracker", "matomocache_"+laterID+".php"))
 	}
-	scheme := "tcp"
-	if s.t.TLS() {
-		scheme = "ssl"
-	}
 	plan, err := json.Marshal(map[string]any{
-		"config": s.t.Matomo.Main().Config, "front": scheme + "://" + s.t.FrontAddress(false), "host": s.t.Name(), "from": againAddress + ":0", "agent": agent,
+		"config": s.t.Matomo.Main().Config, "front": s.t.stream(false), "host": s.t.Name(), "from": againAddress + ":0", "agent": agent,
 		"make": s.make(right, laterHash), "undo": undo, "hits": targets, "caches": caches, "look": look,
-		"id": "SELECT idsite FROM " + s.t.Table("site") + " WHERE name = " + mariadb.Quote(againName),
+		"id": "SELECT idsite FROM " + s.t.Table("site") + " WHERE name = " + mariadb.Quote(canaryAgain),
 	})
 	if err != nil {
 		return ""

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rocca/internal/facts"
+	"rocca/internal/model"
 )
 
 // mayCreate tells whether who runs may make files in a directory, by making one
@@ -26,6 +27,21 @@ func mayCreate(dir string) error {
 		return err
 	}
 	return unix.Close(fd)
+}
+
+// openAmong finds the directories that who runs may make files in, and gives the
+// tries that were refused. What is gone meanwhile is neither.
+func openAmong(user, what string, dirs []string) (open []string, refused []model.Try) {
+	for _, dir := range dirs {
+		err := mayCreate(dir)
+		switch {
+		case err == nil:
+			open = append(open, dir)
+		case !errors.Is(err, fs.ErrNotExist):
+			refused = append(refused, model.Try{Who: "user " + user, What: what, Where: dir, Answer: err.Error()})
+		}
+	}
+	return open, refused
 }
 
 // createAs has a user write a new file, readable by all.

@@ -2,8 +2,8 @@ package prove
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -35,7 +35,7 @@ type done struct {
 	Why string `json:"why"` // what PHP said about it
 }
 
-// again is the place of a canary in commands that repeat a deed.
+// canaryAgain is the place of a canary in commands that repeat a deed.
 const canaryAgain = "rocca-prove-again"
 
 // inPool has a pool try deeds, all in one request.
@@ -117,32 +117,26 @@ func (t *Target) deedAgain(pool facts.Pool, d deed) string {
 	const mark = "SUCCEEDED: "
 	script := "<?php error_reporting(0); function deed() { " + d.PHP + " } ob_start(); try { $got = (string) deed(); } catch (\\Throwable $e) { $got = ''; } ob_end_clean(); echo $got !== '' ? '" + mark + "' . $got : 'refused', \"\\n\";"
 	file := path.Join(scriptDir(pool), canaryAgain+".php")
-	speak := speakAgain(fastcgi.Address(pool.Listen), scriptRequest(file, d.Body))
+	ask := speakAgain(pool.Listen, scriptRequest(file, d.Body))
 	if pool.Listen == "" {
 		file = path.Join(t.Matomo.Real, canaryAgain+".php")
-		speak = t.askAgain(webRequest(t.URLPath("/"+canaryAgain+".php"), d.Body))
+		ask = t.askAgain(webRequest(t.URLPath("/"+canaryAgain+".php"), d.Body))
 	}
-	lines := []string{
+	setUp := []string{
 		d.Setup,
 		fmt.Sprintf("(umask 077; echo %s | base64 -d >%s)", base64Text(script), file),
 		"chown " + pool.User + " " + file,
-		speak + " | tee /dev/stderr | grep -aq " + shellWord(mark),
-		"c=$?",
-		"rm -f " + file,
-		d.Cleanup,
-		"exit $c",
 	}
-	return "sh -c " + shellWord(strings.Join(withoutEmpty(lines), "; "))
+	return tidily(setUp, ask+" | tee /dev/stderr | grep -aq "+shellWord(mark), "rm -f "+file, d.Cleanup)
 }
 
-func base64Text(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
-
-func withoutEmpty(lines []string) []string {
-	var full []string
-	for _, line := range lines {
-		if line != "" {
-			full = append(full, line)
-		}
+// speak makes a request of a pool past the front.
+func speak(ctx context.Context, pool facts.Pool, r fastcgi.Request) (fastcgi.Response, error) {
+	address := fastcgi.Address(pool.Listen)
+	if err := mustBeOwnPool(address); err != nil {
+		return fastcgi.Response{}, err
 	}
-	return full
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("no answer"))
+	defer cancel()
+	return fastcgi.Do(ctx, address, r)
 }

@@ -46,7 +46,7 @@ func (t *Target) newAccount(ctx context.Context, superuser bool) (account, error
 	if err != nil {
 		return a, err
 	}
-	if err := t.forgetLogin(ctx, conn, a.login); err != nil {
+	if err := t.forgetLogin(ctx, a.login); err != nil {
 		return a, err
 	}
 	inner := md5.Sum([]byte(a.password)) //nolint:gosec // as Matomo does
@@ -65,7 +65,11 @@ func (t *Target) newAccount(ctx context.Context, superuser bool) (account, error
 }
 
 // forgetLogin has every row of Matomo's that names a login deleted afterwards.
-func (t *Target) forgetLogin(ctx context.Context, conn mariadb.Conn, login string) error {
+func (t *Target) forgetLogin(ctx context.Context, login string) error {
+	conn, err := t.SQL(ctx)
+	if err != nil {
+		return err
+	}
 	l := db.LoginOf(t.Matomo.Main(), secret.Secret{})
 	rows, err := conn.DB.QueryContext(ctx, "SELECT c.table_name, c.column_name FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name) WHERE table_schema = ? AND table_type = 'BASE TABLE' AND c.column_name IN (?, ?, ?, ?)",
 		l.Schema, loginColumns[0], loginColumns[1], loginColumns[2], loginColumns[3])
@@ -123,9 +127,7 @@ func (t *Target) newToken(ctx context.Context, a account, kind tokenKind) (strin
 	if err != nil {
 		return "", err
 	}
-	random := make([]byte, 16)
-	rand.Read(random)
-	token := hex.EncodeToString(random)
+	token := hex.EncodeToString(randomBytes(16))
 	var end any
 	if kind.ended {
 		end = time.Now().UTC().AddDate(0, 0, -1).Format(time.DateTime)
@@ -176,7 +178,7 @@ var sessionCookie = regexp.MustCompile(`_SESSID$`)
 // forgetSessions has the sessions that an answer began deleted afterwards.
 func (t *Target) forgetSessions(r web.Response) error {
 	var ids []string
-	for _, cookie := range (&http.Response{Header: r.Header}).Cookies() {
+	for _, cookie := range r.Cookies() {
 		if sessionCookie.MatchString(cookie.Name) {
 			ids = append(ids, cookie.Value)
 		}
@@ -199,14 +201,15 @@ func (t *Target) forgetSessions(r web.Response) error {
 // nobody else comes: what counts its failures counts nobody else's. What Matomo
 // wrote down of it is deleted when the attack ends.
 func (t *Target) own(attack byte) (netip.Addr, error) {
-	last := make([]byte, 1)
-	rand.Read(last)
-	address := netip.AddrFrom4([4]byte{127, 66, attack, 1 + last[0]%250})
+	address := netip.AddrFrom4([4]byte{127, 66, attack, 1 + randomBytes(1)[0]%250})
 	if !t.Database.Reached {
 		return address, nil
 	}
 	return address, t.Afterwards("DELETE FROM " + t.Table("brute_force_log") + " WHERE ip_address = " + mariadb.Quote(address.String()))
 }
+
+// asForm is the header of a body that is a form.
+var asForm = [2]string{"Content-Type", "application/x-www-form-urlencoded"}
 
 // browser is somebody with a browser: it keeps its cookies.
 type browser struct {
@@ -228,7 +231,7 @@ func (b *browser) get(ctx context.Context, query string) (web.Response, error) {
 func (b *browser) post(ctx context.Context, query string, form url.Values) (web.Response, error) {
 	return b.ask(ctx, web.Request{
 		Method: http.MethodPost, Target: b.t.URLPath("/index.php?" + query),
-		Header: [][2]string{{"Content-Type", "application/x-www-form-urlencoded"}}, Body: form.Encode(),
+		Header: [][2]string{asForm}, Body: form.Encode(),
 	})
 }
 
@@ -246,7 +249,7 @@ func (b *browser) ask(ctx context.Context, r web.Request) (web.Response, error) 
 	if err != nil {
 		return answer, err
 	}
-	for _, cookie := range (&http.Response{Header: answer.Header}).Cookies() {
+	for _, cookie := range answer.Cookies() {
 		b.cookies[cookie.Name] = cookie.Value
 	}
 	return answer, nil
@@ -254,14 +257,27 @@ func (b *browser) ask(ctx context.Context, r web.Request) (web.Response, error) 
 
 // url is an address as others have it in their browsers.
 func (t *Target) url(below string) string {
-	scheme := "http"
+	return t.scheme() + "://" + t.Name() + t.URLPath("/"+below)
+}
+
+func (t *Target) scheme() string {
 	if t.TLS() {
-		scheme = "https"
+		return "https"
 	}
-	return scheme + "://" + t.Name() + t.URLPath("/"+below)
+	return "http"
 }
 
 var loginNonce = regexp.MustCompile(`name="form_nonce"[^>]*\bvalue="([^"]+)"|value="([^"]+)"[^>]*name="form_nonce"`)
+
+// nonceOf is what the login form of a page is sent back with; "" when the page
+// has none.
+func nonceOf(page web.Response) string {
+	found := loginNonce.FindSubmatch(page.Body)
+	if found == nil {
+		return ""
+	}
+	return string(found[1]) + string(found[2])
+}
 
 // signIn fills in the login form.
 func (b *browser) signIn(ctx context.Context, a account) error {
@@ -269,16 +285,16 @@ func (b *browser) signIn(ctx context.Context, a account) error {
 	if err != nil {
 		return err
 	}
-	found := loginNonce.FindSubmatch(page.Body)
-	if found == nil {
+	nonce := nonceOf(page)
+	if nonce == "" {
 		return fmt.Errorf("sign in to Matomo: the login form is missing (%d)", page.Status)
 	}
-	answer, err := b.post(ctx, "module=Login", url.Values{"form_login": {a.login}, "form_password": {a.password}, "form_nonce": {string(found[1]) + string(found[2])}})
+	answer, err := b.post(ctx, "module=Login", url.Values{"form_login": {a.login}, "form_password": {a.password}, "form_nonce": {nonce}})
 	if err != nil {
 		return err
 	}
 	if answer.Status != http.StatusFound {
-		return fmt.Errorf("sign in to Matomo: %d %s", answer.Status, told(answer.Body))
+		return fmt.Errorf("sign in to Matomo: %s", briefly(answer))
 	}
 	return nil
 }
@@ -310,8 +326,11 @@ func apiRefusal(r web.Response) string {
 	case r.Status == http.StatusOK && (answer.Result == "success" || json.Unmarshal(r.Body, &list) == nil || json.Unmarshal(r.Body, &plain) == nil):
 		return ""
 	}
-	return fmt.Sprintf("%d %s", r.Status, told(r.Body))
+	return briefly(r)
 }
+
+// briefly is an answer, for readers.
+func briefly(r web.Response) string { return fmt.Sprintf("%d %s", r.Status, told(r.Body)) }
 
 var (
 	hiddenParts = regexp.MustCompile(`(?is)<(script|style|head)\b.*?</(script|style|head)>`)
@@ -337,11 +356,7 @@ func told(body []byte) string {
 func (t *Target) reproduction(kind reproduced, code string) string {
 	var head strings.Builder
 	l := db.LoginOf(t.Matomo.Main(), secret.Secret{})
-	scheme := "http"
-	if t.TLS() {
-		scheme = "https"
-	}
-	fmt.Fprintf(&head, "$base=%q;$name=%q;$config=%q;$p=%q;", scheme+"://"+t.FrontAddress(false)+t.URLPath("/index.php?"), t.Name(), t.Matomo.Main().Config, l.Schema+"."+l.Prefix)
+	fmt.Fprintf(&head, "$base=%q;$name=%q;$config=%q;$p=%q;", t.scheme()+"://"+t.FrontAddress(false)+t.URLPath("/index.php?"), t.Name(), t.Matomo.Main().Config, l.Schema+"."+l.Prefix)
 	head.WriteString(`$jar="";$head=[];$from="0";` +
 		`function ask($q,$f=null){global $base,$name,$jar,$head,$from;$h="Host: $name\r\nConnection: close\r\n".($jar?"Cookie: $jar\r\n":"").($f===null?"":"Content-Type: application/x-www-form-urlencoded\r\n");` +
 		`$b=@file_get_contents($base.$q,false,stream_context_create(["http"=>["method"=>$f===null?"GET":"POST","header"=>$h,"content"=>$f===null?"":http_build_query($f),"ignore_errors"=>true,"follow_location"=>0,"timeout"=>20],"socket"=>["bindto"=>"$from:0"],"ssl"=>["verify_peer"=>false,"verify_peer_name"=>false,"peer_name"=>$name]]));` +
@@ -369,15 +384,20 @@ func (t *Target) reproduction(kind reproduced, code string) string {
 // reproduced says what the code of a reproduction needs.
 type reproduced struct{ account, superuser, signedIn bool }
 
+// option is a value of Matomo's table of options; sql.ErrNoRows when it has none.
+func (t *Target) option(ctx context.Context, name string) (value string, err error) {
+	conn, err := t.SQL(ctx)
+	if err != nil {
+		return "", err
+	}
+	err = conn.DB.QueryRowContext(ctx, "SELECT option_value FROM "+t.Table("option")+" WHERE option_name = ?", name).Scan(&value)
+	return value, err
+}
+
 // keepOption has a row of Matomo's table of options put back when the attack
 // ends, or deleted when there is none.
 func (t *Target) keepOption(ctx context.Context, name string) error {
-	conn, err := t.SQL(ctx)
-	if err != nil {
-		return err
-	}
-	var value string
-	err = conn.DB.QueryRowContext(ctx, "SELECT option_value FROM "+t.Table("option")+" WHERE option_name = ?", name).Scan(&value)
+	value, err := t.option(ctx, name)
 	where := " WHERE option_name = " + mariadb.Quote(name)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -386,6 +406,29 @@ func (t *Target) keepOption(ctx context.Context, name string) error {
 		return fmt.Errorf("keep the option %s: %w", name, err)
 	}
 	return t.Afterwards("UPDATE " + t.Table("option") + " SET option_value = " + mariadb.Quote(value) + where)
+}
+
+// keepAnonymous has Matomo forget when the user anonymous, who is everybody
+// without a login, last called the API.
+func (t *Target) keepAnonymous(ctx context.Context) error {
+	conn, err := t.SQL(ctx)
+	if err != nil {
+		return err
+	}
+	var id int64
+	var used sql.NullString
+	err = conn.DB.QueryRowContext(ctx, "SELECT idusertokenauth, CAST(last_used AS CHAR) FROM "+t.Table("user_token_auth")+" WHERE login = 'anonymous' LIMIT 1").Scan(&id, &used)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look when the API was called without a login: %w", err)
+	}
+	last := "NULL"
+	if used.Valid {
+		last = mariadb.Quote(used.String)
+	}
+	return t.Afterwards(fmt.Sprintf("UPDATE %s SET last_used = %s WHERE idusertokenauth = %d", t.Table("user_token_auth"), last, id))
 }
 
 // site is the number of a site that Matomo tracks: its first one.

@@ -29,7 +29,6 @@ type outside struct {
 	Here, There []net.IP
 
 	namespace *os.File
-	end       chan struct{}
 }
 
 // Networks that are nobody's (RFC 5737, RFC 3849).
@@ -41,8 +40,9 @@ var (
 // openOutside makes a network that is connected to this machine alone. It is
 // gone when the attack ends; on the way this machine has one more interface.
 func (t *Target) openOutside(ctx context.Context) (*outside, error) {
-	o := &outside{Here: hereAtCable, There: thereAtCable, end: make(chan struct{})}
-	made := make(chan error)
+	o := &outside{Here: hereAtCable, There: thereAtCable}
+	made, end := make(chan error), make(chan struct{})
+	defer close(end)
 	var thread int
 	go func() {
 		runtime.LockOSThread() // for good: the thread is thrown away with the network
@@ -52,27 +52,23 @@ func (t *Target) openOutside(ctx context.Context) (*outside, error) {
 		}
 		thread = unix.Gettid()
 		made <- err
-		<-o.end // the name of the network for ip(8), while the cable is made
+		<-end // the name of the network for ip(8), while the cable is made
 	}()
 	if err := <-made; err != nil {
-		close(o.end)
 		return nil, fmt.Errorf("make a network outside: %w", err)
 	}
-	defer close(o.end)
 	cable := "rp" + Canary()[len("rocca-prove-"):]
 	if err := t.AfterwardsRun("sh", "-c", "ip link delete "+cable+" 2>/dev/null || [ ! -e /sys/class/net/"+cable+" ]"); err != nil {
 		return nil, errors.Join(err, o.Close())
 	}
-	other := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), o.namespace.Fd())
-	in := []string{"nsenter", "--net=" + other, "--"}
 	commands := [][]string{{"ip", "link", "add", cable, "type", "veth", "peer", "name", "outside", "netns", strconv.Itoa(thread)}}
 	for i, length := range []string{"/30", "/64"} {
 		// Without "nodad" an address of IPv6 is of no use for two seconds.
 		commands = append(commands,
-			nodad([]string{"ip", "address", "add", o.Here[i].String() + length, "dev", cable}),
-			append(in[:3:3], nodad([]string{"ip", "address", "add", o.There[i].String() + length, "dev", "outside"})...))
+			nodad("ip", "address", "add", o.Here[i].String()+length, "dev", cable),
+			o.inside(nodad("ip", "address", "add", o.There[i].String()+length, "dev", "outside")...))
 	}
-	commands = append(commands, []string{"ip", "link", "set", cable, "up"}, append(in[:3:3], "ip", "link", "set", "outside", "up"))
+	commands = append(commands, []string{"ip", "link", "set", cable, "up"}, o.inside("ip", "link", "set", "outside", "up"))
 	for _, argv := range commands {
 		if _, err := run.Do(ctx, run.Command{Argv: argv}); err != nil {
 			return nil, errors.Join(fmt.Errorf("make a network outside: %w", err), o.Close())
@@ -81,11 +77,16 @@ func (t *Target) openOutside(ctx context.Context) (*outside, error) {
 	return o, nil
 }
 
-func nodad(argv []string) []string {
+func nodad(argv ...string) []string {
 	if strings.Contains(strings.Join(argv, " "), ":") {
 		return append(argv, "nodad")
 	}
 	return argv
+}
+
+// inside is a command that runs in the other network.
+func (o *outside) inside(argv ...string) []string {
+	return append([]string{"nsenter", fmt.Sprintf("--net=/proc/%d/fd/%d", os.Getpid(), o.namespace.Fd()), "--"}, argv...)
 }
 
 // Dial connects from outside: as net.DialTimeout, to a literal address.

@@ -1,8 +1,8 @@
 package prove
 
 import (
+	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -42,7 +42,6 @@ var errLimited = errors.New("the front limits how often it may be asked")
 // ask makes a request. An error says that nothing came of it that could be
 // judged.
 func (v visitor) ask(ctx context.Context, r web.Request) (reply, error) {
-	r = v.addressed(r)
 	if !r.From.IsValid() && strings.HasPrefix(v.t.FrontAddress(r.Plain), "127.") {
 		r.From = v.from
 	}
@@ -115,11 +114,7 @@ func sent(r web.Request) string {
 	if !r.HTTP2 {
 		return fmt.Sprintf("%.400q", web.Encode(r))
 	}
-	method := r.Method
-	if method == "" {
-		method = http.MethodGet
-	}
-	return fmt.Sprintf(":method %s :authority %q :path %q %q", method, r.Host, r.Target, r.Header)
+	return fmt.Sprintf(":method %s :authority %q :path %q %q", cmp.Or(r.Method, http.MethodGet), r.Host, r.Target, r.Header)
 }
 
 // short is an answer, for readers: it shows no contents.
@@ -150,7 +145,11 @@ func (v visitor) reproduce(r web.Request, a again) string {
 
 // visitAgain is a command that makes a request of the front as it was made, and
 // prints the answer: by HTTP/2 its frames.
-func (t *Target) visitAgain(r web.Request) string {
+func (t *Target) visitAgain(r web.Request) string { return t.visitWith(r, "%s") }
+
+// visitWith is visitAgain with what it sends made by PHP; %s stands for the bytes
+// of the request.
+func (t *Target) visitWith(r web.Request, made string) string {
 	if r.Host == "" {
 		r.Host = t.web.Name
 	}
@@ -159,10 +158,6 @@ func (t *Target) visitAgain(r web.Request) string {
 		if second, err := web.Encode2(r); err == nil {
 			protocol, bytes = "h2", second
 		}
-	}
-	scheme := "tcp://"
-	if t.TLS() && !r.Plain {
-		scheme = "ssl://"
 	}
 	name := r.ServerName
 	if name == "" {
@@ -173,9 +168,17 @@ func (t *Target) visitAgain(r web.Request) string {
 		from = fmt.Sprintf(`,"socket"=>["bindto"=>"%s:0"]`, r.From)
 	}
 	code := fmt.Sprintf(`$c=stream_context_create(["ssl"=>["verify_peer"=>false,"verify_peer_name"=>false,"peer_name"=>"%s","alpn_protocols"=>"%s"]%s]);`+
-		`$s=@stream_socket_client("%s%s",$n,$e,9,4,$c) or exit(1);fwrite($s,base64_decode("%s"));stream_set_timeout($s,2);echo stream_get_contents($s);`,
-		plainName.ReplaceAllString(name, ""), protocol, from, scheme, t.FrontAddress(r.Plain), base64.StdEncoding.EncodeToString(bytes))
+		`$s=@stream_socket_client("%s",$n,$e,9,4,$c) or exit(1);fwrite($s,%s);stream_set_timeout($s,2);echo stream_get_contents($s);`,
+		plainName.ReplaceAllString(name, ""), protocol, from, t.stream(r.Plain), fmt.Sprintf(made, `base64_decode("`+base64Text(string(bytes))+`")`))
 	return "php -n -r " + shellWord(code)
+}
+
+// stream is where the front listens, as streams of PHP name it.
+func (t *Target) stream(plain bool) string {
+	if t.TLS() && !plain {
+		return "ssl://" + t.FrontAddress(false)
+	}
+	return "tcp://" + t.FrontAddress(plain)
 }
 
 // plainName matches what no name in a handshake has.

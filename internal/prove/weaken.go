@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"rocca/internal/config"
 	"rocca/internal/run"
@@ -44,4 +45,18 @@ func Weaken(ctx context.Context, c config.Config, protections []Protection) erro
 		}
 	}
 	return nil
+}
+
+// withoutOption is a program that changes options of the unit of a pool.
+func withoutOption(role string, options ...string) string {
+	dir := "/etc/systemd/system/rocca-php@" + role + ".service.d"
+	return `printf '[Service]\n` + strings.Join(options, `\n`) + `\n' >` + dir + `/weak.conf
+systemctl daemon-reload
+systemctl restart rocca-php@` + role + `.service`
+}
+
+// withSetting is a program that changes a setting of PHP of the UI's pool.
+func withSetting(name, value string) string {
+	return `sed -i 's/^` + name + ` =.*/` + strings.TrimSpace(name+" = "+value) + `/' /etc/rocca/php/ui.ini
+systemctl restart rocca-php@ui.service`
 }

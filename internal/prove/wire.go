@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +42,9 @@ type packet struct {
 	To      netip.Addr
 	Content []byte // from its IP header on, shortened
 }
+
+// head is its IP header and what tells the ports, for readers.
+func (p packet) head() []byte { return p.Content[:min(len(p.Content), 28)] }
 
 // left are the packets since the last call.
 func (w *wire) left() ([]packet, error) {
@@ -130,48 +132,40 @@ func (w *wire) awaitWay(ctx context.Context, to netip.Addr) error {
 	return fmt.Errorf("make a way out to %s: what root sends there does not leave", to)
 }
 
-// wayOut makes sure that there is a way out to networks, so that a refusal tells
+// wayOut makes sure that there is a way out to a network, so that a refusal tells
 // of who refused. On a throw-away server it makes one, to a network that ends
 // there and is gone when the wire is closed; on another it says that there is
 // none.
-func (w *wire) wayOut(ctx context.Context, t *Target, networks ...netip.Prefix) error {
-	for _, network := range networks {
-		first := network.Addr()
-		if !network.IsSingleIP() {
-			first = first.Next()
-		}
-		leaves, err := w.leaves(first)
-		if err != nil {
-			return err
-		}
-		if leaves {
-			continue
-		}
-		if !t.Throwaway {
-			return fmt.Errorf("not even what root sends to %s leaves this server", first)
-		}
-		if w.cable == nil {
-			if w.cable, err = t.openOutside(ctx); err != nil {
-				return err
-			}
-		}
-		via := w.cable.There[0]
-		if first.Is6() {
-			via = w.cable.There[1]
-		}
-		if _, err := run.Do(ctx, run.Command{Argv: []string{"ip", "route", "replace", network.String(), "via", via.String()}}); err != nil {
-			return fmt.Errorf("make a way out: %w", err)
-		}
-		// At its other end somebody says that nobody is there.
-		other := fmt.Sprintf("--net=/proc/%d/fd/%d", os.Getpid(), w.cable.namespace.Fd())
-		for _, argv := range [][]string{{"ip", "link", "set", "lo", "up"}, {"ip", "route", "replace", "local", network.String(), "dev", "lo"}} {
-			if _, err := run.Do(ctx, run.Command{Argv: append([]string{"nsenter", other, "--"}, argv...)}); err != nil {
-				return fmt.Errorf("make a way out: %w", err)
-			}
-		}
-		if err := w.awaitWay(ctx, first); err != nil {
+func (w *wire) wayOut(ctx context.Context, t *Target, network netip.Prefix) error {
+	first := network.Addr()
+	if !network.IsSingleIP() {
+		first = first.Next()
+	}
+	leaves, err := w.leaves(first)
+	if err != nil || leaves {
+		return err
+	}
+	if !t.Throwaway {
+		return fmt.Errorf("not even what root sends to %s leaves this server", first)
+	}
+	if w.cable == nil {
+		if w.cable, err = t.openOutside(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
+	via := w.cable.There[0]
+	if first.Is6() {
+		via = w.cable.There[1]
+	}
+	for _, argv := range [][]string{
+		{"ip", "route", "replace", network.String(), "via", via.String()},
+		// At its other end somebody says that nobody is there.
+		w.cable.inside("ip", "link", "set", "lo", "up"),
+		w.cable.inside("ip", "route", "replace", "local", network.String(), "dev", "lo"),
+	} {
+		if _, err := run.Do(ctx, run.Command{Argv: argv}); err != nil {
+			return fmt.Errorf("make a way out: %w", err)
+		}
+	}
+	return w.awaitWay(ctx, first)
 }

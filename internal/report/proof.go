@@ -36,10 +36,7 @@ func ProofJSON(w io.Writer, p model.Proof) error {
 	if p.Attacks == nil {
 		p.Attacks = []model.Attacked{} // a list, also when it is empty
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(p); err != nil {
+	if err := indented(w, p); err != nil {
 		return fmt.Errorf("write the attacks: %w", err)
 	}
 	return nil
@@ -49,7 +46,7 @@ func ProofJSON(w io.Writer, p model.Proof) error {
 func ReadProof(r io.Reader) (model.Proof, error) {
 	var p model.Proof
 	if err := json.NewDecoder(r).Decode(&p); err != nil {
-		return p, fmt.Errorf("read the outcome of attacks: %w\nhint: rocca prove --format json -o FILE writes one", err)
+		return p, fmt.Errorf("read the outcome of attacks: %w\nhint: rocca prove writes it anew", err)
 	}
 	if p.Version != ProofVersion {
 		return p, fmt.Errorf("read the outcome of attacks: it is of version %d, and this rocca reads version %d", p.Version, ProofVersion)

@@ -49,13 +49,18 @@ func JSON(w io.Writer, r model.Report) error {
 		drawn.Nodes, drawn.Links = append([]model.Node{}, drawn.Nodes...), append([]model.Link{}, drawn.Links...)
 		r.Picture = &drawn
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
+	if err := indented(w, r); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
+}
+
+// indented writes JSON that people can read, too.
+func indented(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
 }
 
 // ReadJSON reads what JSON wrote, to compare with.

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"encoding/xml"
 	"net/http"
@@ -15,7 +16,6 @@ import (
 // Control writes it. The SDK's client of that is 0.6 MB, most of it for what
 // else an endpoint can be.
 type block struct {
-	XMLName               xml.Name `xml:"http://awss3control.amazonaws.com/doc/2018-08-20/ PublicAccessBlockConfiguration"`
 	BlockPublicAcls       bool
 	IgnorePublicAcls      bool
 	BlockPublicPolicy     bool
@@ -27,19 +27,19 @@ func readBlock(ctx context.Context, c client.Config, account string) (block, err
 	if err != nil {
 		return block{}, err
 	}
-	var b struct { // in whatever namespace
-		BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets bool
-	}
-	err = xml.Unmarshal(content, &b)
-	return block{xml.Name{}, b.BlockPublicAcls, b.IgnorePublicAcls, b.BlockPublicPolicy, b.RestrictPublicBuckets}, err
+	var b block
+	err = xml.Unmarshal(content, &b) // in whatever namespace
+	return b, err
 }
 
 func writeBlock(ctx context.Context, c client.Config, account string, b block) error {
-	body, err := xml.Marshal(b)
+	var body bytes.Buffer
+	name := xml.Name{Space: "http://awss3control.amazonaws.com/doc/2018-08-20/", Local: "PublicAccessBlockConfiguration"}
+	err := xml.NewEncoder(&body).EncodeElement(b, xml.StartElement{Name: name})
 	if err != nil {
 		return err
 	}
-	_, err = askControl(ctx, c, account, http.MethodPut, body)
+	_, err = askControl(ctx, c, account, http.MethodPut, body.Bytes())
 	return err
 }
 

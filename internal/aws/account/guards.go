@@ -228,7 +228,7 @@ func hub(c client.Config, w Wanted) Setting {
 		Price: "$0.001 for each check, about $4 a month; under its newer plan per resource it takes over what GuardDuty and Inspector bill",
 		Read: func(ctx context.Context) (State, error) {
 			_, err := asks.DescribeHub(ctx, &securityhub.DescribeHubInput{})
-			if client.Refused(err, "InvalidAccessException") || client.Refused(err, "ResourceNotFoundException") { // not subscribed
+			if client.Refused(err, "InvalidAccessException", "ResourceNotFoundException") { // not subscribed
 				return State{Is: "off", Undo: []string{"aws securityhub disable-security-hub --region " + c.Region}}, nil
 			}
 			if err != nil {

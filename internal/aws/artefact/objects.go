@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -42,9 +41,9 @@ func (o objects) ask(ctx context.Context, c call) (client.Answer, error) {
 
 // url is that of the bucket's own host, or below an endpoint that was named.
 func (o objects) url(c call) *url.URL {
-	host := "https://" + o.bucket + ".s3." + o.cloud.Region + ".amazonaws.com"
+	host := client.Endpoint(o.cloud, o.bucket+".s3")
 	if o.cloud.BaseEndpoint != nil {
-		host = strings.TrimSuffix(*o.cloud.BaseEndpoint, "/") + "/" + o.bucket
+		host += "/" + o.bucket
 	}
 	u, err := url.Parse(host)
 	if err != nil {

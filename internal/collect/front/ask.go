@@ -138,24 +138,30 @@ func mustBeOwn(address string) error {
 	if address == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("ask the front: %w", err)
+	if err := Own(address); err != nil {
+		return fmt.Errorf("ask the front at %s: %w", address, err)
 	}
-	if local(host) {
-		return nil
+	return nil
+}
+
+// Own tells, by an error that says why, that "host:port" is not an address of
+// this machine. Others are neither asked nor attacked.
+func Own(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || local(host) {
+		return err
 	}
 	ip := net.ParseIP(host)
 	own, err := net.InterfaceAddrs()
 	if err != nil {
-		return fmt.Errorf("ask the front: %w", err)
+		return err
 	}
 	for _, network := range own {
 		if prefix, ok := network.(*net.IPNet); ok && ip != nil && prefix.IP.Equal(ip) {
 			return nil
 		}
 	}
-	return fmt.Errorf("ask the front at %s: not an address of this machine", address)
+	return errors.New("not an address of this machine")
 }
 
 // asker holds the connections to one front.

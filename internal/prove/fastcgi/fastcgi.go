@@ -75,7 +75,7 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
-		return nil, fmt.Errorf("speak FastCGI to %s: %w", address, err)
+		return nil, fmt.Errorf("speak FastCGI to %s: %w", address, errors.Join(err, context.Cause(ctx)))
 	}
 	return &Conn{conn, address}, nil
 }

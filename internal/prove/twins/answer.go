@@ -17,19 +17,11 @@ import (
 
 // argv is what attacks a twin from within.
 func (g Group) argv() []string {
-	var attacks, without []string
-	disturb := false
-	for _, a := range g.Attacks {
-		attacks, disturb = append(attacks, a.ID), disturb || a.Disturbs
+	argv := []string{demo.Program, "prove", "attempt", "--only", strings.Join(prove.IDs(g.Attacks), ",")}
+	if len(g.Without) > 0 {
+		argv = append(argv, "--without", g.lacks(","))
 	}
-	for _, p := range g.Without {
-		without = append(without, p.ID)
-	}
-	argv := []string{demo.Program, "prove", "attempt", "--only", strings.Join(attacks, ",")}
-	if len(without) > 0 {
-		argv = append(argv, "--without", strings.Join(without, ","))
-	}
-	if disturb {
+	if slices.ContainsFunc(g.Attacks, func(a prove.Attack) bool { return a.Disturbs }) {
 		argv = append(argv, "--disturb")
 	}
 	return argv
@@ -40,11 +32,16 @@ func (g Group) title() string {
 	if len(g.Without) == 0 {
 		return "that lacks nothing"
 	}
+	return "without " + g.lacks(", ")
+}
+
+// lacks are the ids of what it lacks.
+func (g Group) lacks(separator string) string {
 	ids := make([]string, len(g.Without))
 	for i, p := range g.Without {
 		ids[i] = p.ID
 	}
-	return "without " + strings.Join(ids, ", ")
+	return strings.Join(ids, separator)
 }
 
 // answer is what came of one twin.
@@ -114,9 +111,7 @@ func gather(attacks []prove.Attack, groups []Group, answers []answer) Outcome {
 	}
 	for _, attack := range attacks {
 		for _, p := range attack.Without {
-			at := slices.IndexFunc(groups, func(g Group) bool {
-				return slices.ContainsFunc(g.Without, func(other prove.Protection) bool { return other.ID == p.ID })
-			})
+			at := slices.IndexFunc(groups, func(g Group) bool { return among(g.Without, p) })
 			one := answers[at].of(attack.ID)
 			outcome.Twins[attack.ID] = append(outcome.Twins[attack.ID],
 				model.Twin{Without: p.ID, Title: p.Title, Result: one.Result, Answer: why(one)})

@@ -18,8 +18,9 @@ type Group struct {
 
 // Plan spreads protections over as few twins as it finds. A twin lacks one
 // protection of each part of the server at most (see prove.Part), and one of
-// each attack at most: what succeeds there does so for one reason. On it run only the attacks that
-// one of its protections stands against. The twins that take longest come first.
+// each attack at most: what succeeds there does so for one reason. On it run
+// only the attacks that one of its protections stands against. The twins that
+// take longest come first.
 func Plan(attacks []prove.Attack) []Group {
 	protections := prove.Protections(attacks)
 	against := map[string][]prove.Attack{} // by protection
@@ -63,6 +64,8 @@ func Plan(attacks []prove.Attack) []Group {
 	return groups
 }
 
-func standsAgainst(p prove.Protection, a prove.Attack) bool {
-	return slices.ContainsFunc(a.Without, func(own prove.Protection) bool { return own.ID == p.ID })
+func standsAgainst(p prove.Protection, a prove.Attack) bool { return among(a.Without, p) }
+
+func among(protections []prove.Protection, p prove.Protection) bool {
+	return slices.ContainsFunc(protections, func(other prove.Protection) bool { return other.ID == p.ID })
 }

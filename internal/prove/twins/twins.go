@@ -46,30 +46,29 @@ type Outcome struct {
 // stands still meanwhile, for some seconds: it is attacked afterwards. The error
 // tells why there can be no twins. Close the ground.
 func Prepare(ctx context.Context, o Options) (*Ground, error) {
-	g := &Ground{tell: telling(o.Tell), keep: o.Keep}
-	events := func(e demo.Event) { g.tell(e.Text) }
+	tell := telling(o.Tell)
+	events := func(e demo.Event) { tell(e.Text) }
 	if err := demo.Sweep(ctx, events); err != nil {
 		return nil, fmt.Errorf("take away what an earlier run left: %w", err)
 	}
-	if err := o.copy(ctx, g, events); err != nil {
+	still, err := o.copy(ctx, events)
+	if err != nil {
 		return nil, fmt.Errorf("make a twin: %w", err)
 	}
-	return g, nil
+	return &Ground{tell: tell, keep: o.Keep, still: still}, nil
 }
 
-func (o Options) copy(ctx context.Context, g *Ground, events func(demo.Event)) (err error) {
+func (o Options) copy(ctx context.Context, events func(demo.Event)) (still *demo.Still, err error) {
 	if o.Binary == "" {
 		if o.Binary, err = os.Executable(); err != nil {
-			return fmt.Errorf("find the running rocca: %w", err)
+			return nil, fmt.Errorf("find the running rocca: %w", err)
 		}
 	}
 	if o.Demo != "" {
-		g.still, err = demo.Copy(ctx, o.Demo, o.Binary, events)
-		return err
+		return demo.Copy(ctx, o.Demo, o.Binary, events)
 	}
 	o.Like.Binary, o.Like.Progress = o.Binary, events
-	g.still, err = demo.StillLike(ctx, o.Like)
-	return err
+	return demo.StillLike(ctx, o.Like)
 }
 
 // telling makes a function that may be called by several at once.

@@ -4,6 +4,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -40,6 +41,9 @@ type Response struct {
 	TLS    *tls.ConnectionState
 }
 
+// Cookies are those that it sets.
+func (r Response) Cookies() []*http.Cookie { return (&http.Response{Header: r.Header}).Cookies() }
+
 const (
 	bodyLimit   = 4 << 20   // how much of a body is read, in bytes
 	headerLimit = 256 << 10 // the same of what is before it
@@ -58,11 +62,7 @@ func Encode(r Request) []byte { return encode(r, false) }
 
 func encode(r Request, keep bool) []byte {
 	var out bytes.Buffer
-	version := r.Version
-	if version == "" {
-		version = "HTTP/1.1"
-	}
-	fmt.Fprintf(&out, "%s %s %s\r\n", method(r), r.Target, version)
+	fmt.Fprintf(&out, "%s %s %s\r\n", method(r), r.Target, cmp.Or(r.Version, "HTTP/1.1"))
 	if !r.NoHost {
 		fmt.Fprintf(&out, "Host: %s\r\n", r.Host)
 	}
@@ -79,12 +79,7 @@ func encode(r Request, keep bool) []byte {
 	return out.Bytes()
 }
 
-func method(r Request) string {
-	if r.Method == "" {
-		return http.MethodGet
-	}
-	return r.Method
-}
+func method(r Request) string { return cmp.Or(r.Method, http.MethodGet) }
 
 // serverName is what the handshake is for.
 func (r Request) serverName() string {

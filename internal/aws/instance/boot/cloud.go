@@ -171,5 +171,5 @@ func (b *boot) signal(ctx context.Context, failed error) error {
 // nobodyWaits tells an instance that was started when the stack was complete: by
 // its auto-scaling group, or again.
 func nobodyWaits(err error) bool {
-	return client.Code(err) == "ValidationError" && strings.Contains(err.Error(), "cannot be signaled")
+	return client.Refused(err, "ValidationError") && strings.Contains(err.Error(), "cannot be signaled")
 }

@@ -39,7 +39,7 @@ func (b *boot) awaitDatabase(ctx context.Context, accounts map[string]secret.Sec
 			return "another instance to make the accounts and tables of Matomo", missing
 		}
 		administrator, err := b.administrator(ctx)
-		if client.Denied(err) || client.Code(err) == "ResourceNotFoundException" {
+		if client.Denied(err) || client.Refused(err, "ResourceNotFoundException") {
 			return "the right to make Matomo's accounts: rocca aws deploy gives it, or rocca aws provision", err
 		}
 		if err != nil {

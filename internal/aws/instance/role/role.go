@@ -67,15 +67,17 @@ func Try(ctx context.Context, cloud client.Config, c instance.Config, canary str
 			continue // there is no such database
 		}
 		err := t.ask(t.of)
-		said := client.Code(err)
+		answer := Answer{Call: t.call, Of: t.of, Said: client.Code(err)}
 		switch {
 		case err == nil:
-			said = "given"
-		case said == "" || client.Throttled(err) || client.Expired(err):
+			answer.Said, answer.Allowed = "given", true
+		case client.Denied(err):
+		case client.Refused(err, "ResourceNotFoundException", "ParameterNotFound"):
+			answer.Allowed = true // who may not ask does not hear that there is none of that name
+		default:
 			return answers, fmt.Errorf("%s of %s: %w", t.call, t.of, client.Explain(err))
 		}
-		// Who may ask hears that there is none of that name.
-		answers = append(answers, Answer{Call: t.call, Of: t.of, Said: said, Allowed: err == nil || !client.Denied(err)})
+		answers = append(answers, answer)
 	}
 	return answers, nil
 }

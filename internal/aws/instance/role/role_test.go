@@ -80,4 +80,12 @@ func TestWhatIsRefusedAndWhatIsGiven(t *testing.T) {
 			t.Errorf("%v", answers)
 		}
 	})
+	t.Run("a failure of AWS is no right", func(t *testing.T) {
+		account := awstest.Start(t)
+		c := deployment(t, account.Config(t))
+		account.Fail("s3", "GET /", 1, 100, awstest.Failure{Status: 503, Code: "SlowDown", Text: "later"})
+		if answers, err := Try(t.Context(), account.Config(t), c, canary); err == nil {
+			t.Errorf("%v", answers)
+		}
+	})
 }

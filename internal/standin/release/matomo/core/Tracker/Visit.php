@@ -209,20 +209,21 @@ class Visit
     {
         return Cache::remember('general', 300, static function (): array {
             $privacy = new Privacy();
-            $salt = Option::get('fingerprint_salt_0');
-            if ($salt === false) {
-                $salt = bin2hex(random_bytes(16));
-                Option::set('fingerprint_salt_0', $salt);
-            }
-            $userSalt = Option::get('useridsalt');
-            if ($userSalt === false) {
-                $userSalt = bin2hex(random_bytes(20));
-                Option::set('useridsalt', $userSalt);
-            }
-            return ['hide_users' => $privacy->anonymizeUserId, 'hide_orders' => $privacy->anonymizeOrderId, 'referrer' => $privacy->anonymizeReferrer, 'user_salt' => $userSalt,
-                'mask' => $privacy->ipAnonymizerEnabled, 'mask_bytes' => $privacy->ipAddressMaskLength, 'fingerprint_salt' => $salt,
+            return ['hide_users' => $privacy->anonymizeUserId, 'hide_orders' => $privacy->anonymizeOrderId, 'referrer' => $privacy->anonymizeReferrer, 'user_salt' => self::salt('useridsalt', 20),
+                'mask' => $privacy->ipAnonymizerEnabled, 'mask_bytes' => $privacy->ipAddressMaskLength, 'fingerprint_salt' => self::salt('fingerprint_salt_0', 16),
                 'settings' => Db::fetchAll('SELECT plugin_name, setting_name, setting_value FROM ' . Common::prefixTable('plugin_setting') . " WHERE user_login = ''")];
         });
+    }
+
+    /** Random text that the first visit makes, and all later ones share. */
+    private static function salt(string $option, int $bytes): string
+    {
+        $salt = Option::get($option);
+        if ($salt === false) {
+            $salt = bin2hex(random_bytes($bytes));
+            Option::set($option, $salt);
+        }
+        return $salt;
     }
 
     /** Zeroes the last bytes: 0 to 4 of IPv4; 0, 8, 10, 13 or 16 of IPv6. */

@@ -37,7 +37,7 @@ func TestProgramIsSmall(t *testing.T) {
 }
 
 // whole are packages of tests, which are in no program.
-var whole = []string{"internal/aws/awstest", "internal/aws/cfntest", "internal/aws/wholetest"}
+var whole = []string{"internal/aws/awstest", "internal/aws/cfntest", "internal/aws/wholetest", "internal/aws/worldtest"}
 
 func TestClientsAreNotPutBehindInterfaces(t *testing.T) {
 	for _, s := range sources(t) {
@@ -50,31 +50,44 @@ func TestClientsAreNotPutBehindInterfaces(t *testing.T) {
 	}
 }
 
-// schemas are clients that Ask and AskREST of package client take the place of.
-var schemas = []string{"acm", "backup", "cloudtrail", "cloudwatch", "cloudwatchlogs", "configservice", "ec2instanceconnect", "pricing", "secretsmanager", "servicequotas", "ssm"}
+// schemas are clients that those of package client (Ask and its like) take the
+// place of.
+var schemas = []string{"accessanalyzer", "account", "acm", "backup", "cloudtrail", "cloudwatch", "cloudwatchlogs", "configservice", "ec2instanceconnect", "guardduty", "iam",
+	"inspector2", "pricing", "secretsmanager", "securityhub", "servicequotas", "ssm"}
+
+var (
+	// taking are functions of the SDK that take a client as an interface.
+	taking = regexp.MustCompile(`^New\w+(Paginator|Waiter)$`)
+
+	// signing are questions with an address in them that the client signs, by
+	// itself as an interface.
+	signing = regexp.MustCompile(`^(CopySnapshot|CopyDBSnapshot|CopyDBClusterSnapshot|CreateDBCluster|CreateDBInstanceReadReplica)Input$`)
+)
 
 // fatUses lists what in a file brings all methods of a client into the program.
 func fatUses(s source) []string {
 	const service = "github.com/aws/aws-sdk-go-v2/service/"
-	taking := regexp.MustCompile(`^New\w+(Paginator|Waiter)$`)
 	var found []string
 	ast.Inspect(s.file, func(n ast.Node) bool {
-		call, ok := n.(*ast.CallExpr)
+		selector, ok := n.(*ast.SelectorExpr)
 		if !ok {
 			return true
 		}
-		selector, ok := call.Fun.(*ast.SelectorExpr)
-		if !ok {
+		pkg, ok := selector.X.(*ast.Ident)
+		if !ok || !strings.HasPrefix(s.imports[pkg.Name], service) {
 			return true
 		}
-		if pkg, ok := selector.X.(*ast.Ident); ok && strings.HasPrefix(s.imports[pkg.Name], service) && taking.MatchString(selector.Sel.Name) {
-			found = append(found, at(call)+": "+selector.Sel.Name+" takes the client as an interface, which brings all methods of it into the program (20 MB of EC2): take client.Pages, or look again by yourself")
+		switch name := selector.Sel.Name; {
+		case taking.MatchString(name):
+			found = append(found, at(n)+": "+name+" takes the client as an interface, which brings all methods of it into the program (20 MB of EC2): take client.Pages, or look again by yourself")
+		case signing.MatchString(name):
+			found = append(found, at(n)+": "+name+" is signed by the client as an interface, which brings all methods of it into the program (20 MB of EC2): take client.AskQuery")
 		}
 		return true
 	})
 	for _, spec := range s.file.Imports {
 		if name, ok := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), service); ok && slices.Contains(schemas, strings.TrimSuffix(name, "/types")) {
-			found = append(found, at(spec)+": "+name+" brings a description of all its operations into the program (up to 1.3 MB): take client.Ask")
+			found = append(found, at(spec)+": "+name+" brings a description of all its operations into the program (up to 1.3 MB): take client.Ask, AskREST or AskQuery")
 		}
 		if strings.Trim(spec.Path.Value, `"`) == service+"s3" {
 			found = append(found, at(spec)+": S3's client puts itself behind an interface, which brings all methods of it into the program (5 MB): take what package artefact has")
@@ -92,6 +105,7 @@ import (
 	fat "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"example.org/ours"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
 func f() {
@@ -99,6 +113,9 @@ func f() {
 	fat.NewBucketExistsWaiter(c)
 	ec2.NewFromConfig(c)
 	ours.NewPaginator(c)
+	ec2.NewFromConfig(c).CopySnapshot(ctx, &ec2.CopySnapshotInput{})
+	ec2.NewFromConfig(c).CreateSnapshot(ctx, &ec2.CreateSnapshotInput{})
+	ours.CopySnapshotInput()
 }
 `
 	file, err := parser.ParseFile(fileSet, "fat.go", text, parser.SkipObjectResolution)
@@ -107,8 +124,8 @@ func f() {
 	}
 	const service = "github.com/aws/aws-sdk-go-v2/service/"
 	found := fatUses(source{path: "fat.go", file: file, imports: map[string]string{"ec2": service + "ec2", "fat": service + "s3", "ours": "example.org/ours"}})
-	if len(found) != 4 || !strings.Contains(found[0], "fat.go:11:2: NewDescribeVpcsPaginator") || !strings.Contains(found[1], "fat.go:12:2: NewBucketExistsWaiter") ||
-		!strings.Contains(found[2], "fat.go:5:2: S3's client") || !strings.Contains(found[3], "fat.go:6:2: ssm/types brings") {
+	want := []string{"fat.go:12:2: NewDescribeVpcsPaginator", "fat.go:13:2: NewBucketExistsWaiter", "fat.go:16:42: CopySnapshotInput", "fat.go:5:2: S3's client", "fat.go:6:2: ssm/types brings", "fat.go:8:2: iam brings"}
+	if !slices.EqualFunc(found, want, strings.HasPrefix) {
 		t.Errorf("found %q", found)
 	}
 }

@@ -66,7 +66,7 @@ func JUnit(w io.Writer, r model.Report) error {
 }
 
 func (s *junitSuite) add(f model.Finding) {
-	test := junitCase{Class: "rocca." + clean(f.Area), Name: clean(f.ID + " " + f.Title)}
+	test := junitCase{Class: "rocca." + Clean(f.Area), Name: Clean(f.ID + " " + f.Title)}
 	switch f.Status {
 	case model.Fail:
 		var lines []string
@@ -74,15 +74,15 @@ func (s *junitSuite) add(f model.Finding) {
 			lines = append(lines, Observation(e))
 		}
 		if f.Fix != "" {
-			lines = append(lines, "fix: "+clean(f.Fix))
+			lines = append(lines, "fix: "+Clean(f.Fix))
 		}
-		test.Failure = &junitText{Message: "not true: " + clean(f.Title), Type: f.Severity.String(), Text: strings.Join(lines, "\n")}
+		test.Failure = &junitText{Message: "not true: " + Clean(f.Title), Type: f.Severity.String(), Text: strings.Join(lines, "\n")}
 		s.Failures++
 	case model.Unknown:
-		test.Error = &junitText{Message: clean(f.Reason)}
+		test.Error = &junitText{Message: Clean(f.Reason)}
 		s.Errors++
 	case model.NA:
-		test.Skipped = &junitText{Message: clean(f.Reason)}
+		test.Skipped = &junitText{Message: Clean(f.Reason)}
 		s.Skipped++
 	case model.Waived:
 		reason := "waived"

@@ -3,13 +3,13 @@ package report
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
 	"regexp"
 	"strings"
 
-	"github.com/owenrumney/go-sarif/v3/pkg/report"
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"rocca/internal/model"
@@ -27,7 +27,7 @@ var semantic = regexp.MustCompile(`^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$`)
 // SARIF writes the findings that fail, are waived (suppressed) or could not be
 // seen as SARIF 2.1.0. Every control that was evaluated is a rule.
 func SARIF(w io.Writer, r model.Report) error {
-	out := report.NewV210Report()
+	out := sarif.NewReport()
 	name, version, _ := strings.Cut(r.Tool, " ")
 	driver := sarif.NewToolComponent().WithName(name).WithVersion(version)
 	if semantic.MatchString(version) {
@@ -35,10 +35,10 @@ func SARIF(w io.Writer, r model.Report) error {
 	}
 	run := sarif.NewRun().WithTool(sarif.NewTool().WithDriver(driver))
 	for _, f := range r.Findings {
-		rule := run.AddRule(f.ID).WithShortDescription(sarif.NewMultiformatMessageString().WithText(clean(f.Title)))
-		rule.WithFullDescription(sarif.NewMultiformatMessageString().WithText(clean(cmp.Or(f.Why, f.Title))))
+		rule := run.AddRule(f.ID).WithShortDescription(sarif.NewMultiformatMessageString().WithText(Clean(f.Title)))
+		rule.WithFullDescription(sarif.NewMultiformatMessageString().WithText(Clean(cmp.Or(f.Why, f.Title))))
 		if f.Fix != "" {
-			rule.WithHelp(sarif.NewMultiformatMessageString().WithText(clean(f.Fix)))
+			rule.WithHelp(sarif.NewMultiformatMessageString().WithText(Clean(f.Fix)))
 		}
 		rule.WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(levels[f.Severity]))
 		properties := sarif.NewPropertyBag()
@@ -52,22 +52,30 @@ func SARIF(w io.Writer, r model.Report) error {
 		}
 	}
 	out.AddRun(run)
-	if err := out.PrettyWrite(w); err != nil {
+	text, err := json.MarshalIndent((*plain)(out), "", "  ")
+	if err == nil {
+		_, err = w.Write(text)
+	}
+	if err != nil {
 		return fmt.Errorf("write the report as SARIF: %w", err)
 	}
 	return nil
 }
 
+// plain is a report of SARIF without its methods, which would bring a validator
+// and the schema into the program.
+type plain sarif.Report
+
 // sarifResult tells a finding of a server. Its fingerprint is the same in every
 // report of that server, whatever the evidence.
 func sarifResult(f model.Finding, server string) *sarif.Result {
-	message := "not true: " + clean(f.Title)
+	message := "not true: " + Clean(f.Title)
 	for _, e := range f.Evidence {
 		message += "\n" + Observation(e)
 	}
 	result := sarif.NewRuleResult(f.ID).WithLevel(levels[f.Severity]).WithKind("fail")
 	if f.Status == model.Unknown {
-		message = clean("could not be seen: " + f.Title + ": " + f.Reason)
+		message = Clean("could not be seen: " + f.Title + ": " + f.Reason)
 		result.WithKind("open").WithLevel("none") // SARIF: a level only goes with a failure
 	}
 	result.WithMessage(sarif.NewTextMessage(message))

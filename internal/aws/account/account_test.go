@@ -77,7 +77,11 @@ func account(t *testing.T, guarded bool) (*awstest.Cloud, client.Config, *rest) 
 	say("DescribeVpcBlockPublicAccessOptions", func() string {
 		return "<vpcBlockPublicAccessOptions><internetGatewayBlockMode>" + r.block + "</internetGatewayBlockMode></vpcBlockPublicAccessOptions>"
 	})
-	cloud.Answer("access-analyzer", "ListAnalyzers", func(w http.ResponseWriter, _ *http.Request) {
+	cloud.Answer("access-analyzer", "GET /analyzer", func(w http.ResponseWriter, asked *http.Request) {
+		if asked.URL.Query().Get("nextToken") != "a b+c/" { // what looks for unused rights is no substitute
+			_, _ = io.WriteString(w, `{"analyzers":[{"name":"unused","type":"ACCOUNT_UNUSED_ACCESS","status":"ACTIVE"}],"nextToken":"a b+c/"}`)
+			return
+		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		list := []any{}
@@ -86,7 +90,14 @@ func account(t *testing.T, guarded bool) (*awstest.Cloud, client.Config, *rest) 
 		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"analyzers": list})
 	})
-	cloud.Answer("access-analyzer", "CreateAnalyzer", func(w http.ResponseWriter, _ *http.Request) {
+	cloud.Answer("access-analyzer", "PUT /analyzer", func(w http.ResponseWriter, asked *http.Request) {
+		var said struct {
+			AnalyzerName, Type, ClientToken string
+			Tags                            map[string]string
+		}
+		if err := json.NewDecoder(asked.Body).Decode(&said); err != nil || said.AnalyzerName != "rocca-shop" || said.Type != "ACCOUNT" || said.ClientToken == "" || said.Tags["rocca:deployment"] != "shop" {
+			t.Errorf("an analyzer was asked for with %+v, %v", said, err)
+		}
 		r.set(func() { r.analyzer = true })
 		_, _ = io.WriteString(w, `{"arn":"arn:aws:access-analyzer:eu-central-1:123456789012:analyzer/rocca-shop"}`)
 	})
@@ -258,8 +269,8 @@ func TestOneRefusalStopsNoOther(t *testing.T) {
 	all := Settings(config, everything)
 	cloud.Fail("ec2", "GetSnapshotBlockPublicAccessState", 1, 1, awstest.Denied)
 	cloud.Fail("s3", "GetPublicAccessBlock", 1, 1, awstest.Denied)
-	cloud.Fail("guardduty", "ListDetectors", 1, 9, awstest.Denied)
-	cloud.Fail("guardduty", "ListDetectors", 1, 1, awstest.Broken)
+	cloud.Fail("guardduty", "GET /detector", 1, 9, awstest.Denied)
+	cloud.Fail("guardduty", "GET /detector", 1, 1, awstest.Broken)
 	cloud.Fail("ec2", "EnableEbsEncryptionByDefault", 1, 1, awstest.Denied)
 	readings := Look(t.Context(), all)
 	for _, r := range readings {
@@ -320,7 +331,7 @@ func changing(cloud *awstest.Cloud) []awstest.Call {
 }
 
 func reads(operation string) bool {
-	for _, verb := range []string{"Get", "Describe", "List", "BatchGet"} {
+	for _, verb := range []string{"Get", "Describe", "List", "GET ", "POST /getAlternateContact", "POST /status/batch/get"} {
 		if strings.HasPrefix(operation, verb) {
 			return true
 		}

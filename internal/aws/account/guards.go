@@ -2,21 +2,12 @@ package account
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/accessanalyzer"
-	analyzertypes "github.com/aws/aws-sdk-go-v2/service/accessanalyzer/types"
-	accountapi "github.com/aws/aws-sdk-go-v2/service/account"
-	accounttypes "github.com/aws/aws-sdk-go-v2/service/account/types"
-	"github.com/aws/aws-sdk-go-v2/service/guardduty"
-	guardtypes "github.com/aws/aws-sdk-go-v2/service/guardduty/types"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/inspector2"
-	inspectortypes "github.com/aws/aws-sdk-go-v2/service/inspector2/types"
-	"github.com/aws/aws-sdk-go-v2/service/securityhub"
 
 	"rocca/internal/aws/client"
 )
@@ -51,48 +42,54 @@ func asked(s Setting, wanted bool, key string) Setting {
 }
 
 func analyzer(c client.Config, w Wanted) Setting {
-	asks := accessanalyzer.NewFromConfig(c)
 	name := "rocca-" + w.Deployment
 	return Setting{
 		Name: "IAM Access Analyzer",
 		Why:  "tells which buckets, keys, roles and secrets others can reach",
 		Read: func(ctx context.Context) (State, error) {
-			more := func(in *accessanalyzer.ListAnalyzersInput, out *accessanalyzer.ListAnalyzersOutput) bool {
-				return client.Next(&in.NextToken, out.NextToken)
-			}
-			for page, err := range client.Pages(ctx, asks.ListAnalyzers, &accessanalyzer.ListAnalyzersInput{}, more) {
-				if err != nil {
+			for path := "/analyzer"; path != ""; {
+				var page struct {
+					Analyzers []struct{ Name, Type, Status string }
+					NextToken string
+				}
+				if err := client.AskREST(ctx, c, "access-analyzer:ListAnalyzers", http.MethodGet, path, nil, &page); err != nil {
 					return State{}, err
 				}
 				for _, a := range page.Analyzers {
-					outside := a.Type == analyzertypes.TypeAccount || a.Type == analyzertypes.TypeOrganization
-					if outside && a.Status == analyzertypes.AnalyzerStatusActive {
-						return State{Good: true, Is: "on: " + aws.ToString(a.Name)}, nil
+					outside := a.Type == "ACCOUNT" || a.Type == "ORGANIZATION"
+					if outside && a.Status == "ACTIVE" {
+						return State{Good: true, Is: "on: " + a.Name}, nil
 					}
+				}
+				path = ""
+				if page.NextToken != "" {
+					path = "/analyzer?" + url.Values{"nextToken": {page.NextToken}}.Encode()
 				}
 			}
 			return State{Is: "off", Undo: []string{fmt.Sprintf("aws accessanalyzer delete-analyzer --region %s --analyzer-name %s", c.Region, name)}}, nil
 		},
 		Set: func(ctx context.Context) error {
-			_, err := asks.CreateAnalyzer(ctx, &accessanalyzer.CreateAnalyzerInput{AnalyzerName: &name, Type: analyzertypes.TypeAccount, Tags: tags(w)})
-			return err
+			return client.AskREST(ctx, c, "access-analyzer:CreateAnalyzer", http.MethodPut, "/analyzer", client.Fields{
+				"analyzerName": name, "type": "ACCOUNT", "tags": tags(w), "clientToken": rand.Text(),
+			}, nil)
 		},
 	}
 }
 
 func guardDuty(c client.Config, w Wanted) Setting {
-	asks := guardduty.NewFromConfig(c)
 	// detector finds the detector, of which a region has one at most.
 	detector := func(ctx context.Context) (id string, on bool, err error) {
-		list, err := asks.ListDetectors(ctx, &guardduty.ListDetectorsInput{})
-		if err != nil || len(list.DetectorIds) == 0 {
+		var list struct{ DetectorIDs []string }
+		err = client.AskREST(ctx, c, "guardduty:ListDetectors", http.MethodGet, "/detector", nil, &list)
+		if err != nil || len(list.DetectorIDs) == 0 {
 			return "", false, err
 		}
-		answer, err := asks.GetDetector(ctx, &guardduty.GetDetectorInput{DetectorId: &list.DetectorIds[0]})
-		if err != nil {
+		id = list.DetectorIDs[0]
+		var found struct{ Status string }
+		if err := client.AskREST(ctx, c, "guardduty:GetDetector", http.MethodGet, "/detector/"+url.PathEscape(id), nil, &found); err != nil {
 			return "", false, err
 		}
-		return list.DetectorIds[0], answer.Status == guardtypes.DetectorStatusEnabled, nil
+		return id, found.Status == "ENABLED", nil
 	}
 	return Setting{
 		Name:  "GuardDuty",
@@ -115,13 +112,12 @@ func guardDuty(c client.Config, w Wanted) Setting {
 			if err != nil {
 				return err
 			}
-			enable := true
 			if id != "" {
-				_, err = asks.UpdateDetector(ctx, &guardduty.UpdateDetectorInput{DetectorId: &id, Enable: &enable})
-				return err
+				return client.AskREST(ctx, c, "guardduty:UpdateDetector", http.MethodPost, "/detector/"+url.PathEscape(id), client.Fields{"enable": true}, nil)
 			}
-			_, err = asks.CreateDetector(ctx, &guardduty.CreateDetectorInput{Enable: &enable, FindingPublishingFrequency: guardtypes.FindingPublishingFrequencyFifteenMinutes, Tags: tags(w)})
-			return err
+			return client.AskREST(ctx, c, "guardduty:CreateDetector", http.MethodPost, "/detector", client.Fields{
+				"enable": true, "findingPublishingFrequency": "FIFTEEN_MINUTES", "tags": tags(w), "clientToken": rand.Text(),
+			}, nil)
 		},
 	}
 }
@@ -191,8 +187,7 @@ func makeRecorder(ctx context.Context, c client.Config, w Wanted, name string) e
 	if err != nil {
 		return err
 	}
-	service := "config.amazonaws.com"
-	_, err = iam.NewFromConfig(c).CreateServiceLinkedRole(ctx, &iam.CreateServiceLinkedRoleInput{AWSServiceName: &service})
+	err = client.AskQuery(ctx, c, "iam:CreateServiceLinkedRole", client.Form{"AWSServiceName": "config.amazonaws.com"}, nil)
 	if err != nil && !client.Refused(err, "InvalidInput") { // it is there already
 		return err
 	}
@@ -221,13 +216,12 @@ func logBucket(ctx context.Context, c client.Config, w Wanted) (string, error) {
 }
 
 func hub(c client.Config, w Wanted) Setting {
-	asks := securityhub.NewFromConfig(c)
 	return Setting{
 		Name:  "Security Hub",
 		Why:   "checks the account against AWS's own list of good practice, every day",
 		Price: "$0.001 for each check, about $4 a month; under its newer plan per resource it takes over what GuardDuty and Inspector bill",
 		Read: func(ctx context.Context) (State, error) {
-			_, err := asks.DescribeHub(ctx, &securityhub.DescribeHubInput{})
+			err := client.AskREST(ctx, c, "securityhub:DescribeHub", http.MethodGet, "/accounts", nil, nil)
 			if client.Refused(err, "InvalidAccessException", "ResourceNotFoundException") { // not subscribed
 				return State{Is: "off", Undo: []string{"aws securityhub disable-security-hub --region " + c.Region}}, nil
 			}
@@ -237,52 +231,54 @@ func hub(c client.Config, w Wanted) Setting {
 			return State{Good: true, Is: "on"}, nil
 		},
 		Set: func(ctx context.Context) error {
-			standards := true
-			_, err := asks.EnableSecurityHub(ctx, &securityhub.EnableSecurityHubInput{EnableDefaultStandards: &standards, Tags: tags(w)})
-			return err
+			return client.AskREST(ctx, c, "securityhub:EnableSecurityHub", http.MethodPost, "/accounts", client.Fields{"EnableDefaultStandards": true, "Tags": tags(w)}, nil)
 		},
 	}
 }
 
 func inspector(c client.Config, w Wanted) Setting {
-	asks := inspector2.NewFromConfig(c)
 	return Setting{
 		Name:  "Inspector",
 		Why:   "tells which programs of an instance have known holes",
 		Price: "about $1.25 a month for each instance; 15 days free",
 		Read: func(ctx context.Context) (State, error) {
-			answer, err := asks.BatchGetAccountStatus(ctx, &inspector2.BatchGetAccountStatusInput{AccountIds: []string{w.Account}})
+			var answer struct {
+				Accounts []struct {
+					ResourceState struct{ EC2 struct{ Status string } }
+				}
+			}
+			err := client.AskREST(ctx, c, "inspector2:BatchGetAccountStatus", http.MethodPost, "/status/batch/get", client.Fields{"accountIds": []string{w.Account}}, &answer)
 			if err != nil {
 				return State{}, err
 			}
 			for _, a := range answer.Accounts {
-				if a.ResourceState == nil || a.ResourceState.Ec2 == nil {
-					continue
-				}
-				switch a.ResourceState.Ec2.Status {
-				case inspectortypes.StatusEnabled, inspectortypes.StatusEnabling:
+				switch a.ResourceState.EC2.Status {
+				case "ENABLED", "ENABLING":
 					return State{Good: true, Is: "on for instances"}, nil
-				case inspectortypes.StatusDisabled, inspectortypes.StatusDisabling:
+				case "DISABLED", "DISABLING":
 					return State{Is: "off for instances", Undo: []string{"aws inspector2 disable --region " + c.Region + " --resource-types EC2"}}, nil
 				}
 			}
 			return State{}, errors.New("whether it is on, AWS does not say")
 		},
 		Set: func(ctx context.Context) error {
-			_, err := asks.Enable(ctx, &inspector2.EnableInput{AccountIds: []string{w.Account}, ResourceTypes: []inspectortypes.ResourceScanType{inspectortypes.ResourceScanTypeEc2}})
-			return err
+			return client.AskREST(ctx, c, "inspector2:Enable", http.MethodPost, "/enable", client.Fields{
+				"accountIds": []string{w.Account}, "resourceTypes": []string{"EC2"}, "clientToken": rand.Text(),
+			}, nil)
 		},
 	}
 }
 
 // contact is whom AWS tells about abuse and security. One that is there stays.
 func contact(c client.Config, w Wanted) Setting {
-	asks := accountapi.NewFromConfig(c)
 	return Setting{
 		Name: "security contact",
 		Why:  "AWS tells somebody who reads it when the account is misused",
 		Read: func(ctx context.Context) (State, error) {
-			answer, err := asks.GetAlternateContact(ctx, &accountapi.GetAlternateContactInput{AlternateContactType: accounttypes.AlternateContactTypeSecurity})
+			var answer struct {
+				AlternateContact *struct{ EmailAddress string }
+			}
+			err := client.AskREST(ctx, c, "account:GetAlternateContact", http.MethodPost, "/getAlternateContact", client.Fields{"AlternateContactType": "SECURITY"}, &answer)
 			if client.Refused(err, "ResourceNotFoundException") {
 				state := State{Is: "none", Undo: []string{"aws account delete-alternate-contact --alternate-contact-type SECURITY"}}
 				if w.Phone == "" {
@@ -296,14 +292,12 @@ func contact(c client.Config, w Wanted) Setting {
 			if answer.AlternateContact == nil {
 				return State{}, errors.New("who it is, AWS does not say")
 			}
-			return State{Good: true, Is: strings.TrimSpace(aws.ToString(answer.AlternateContact.EmailAddress))}, nil
+			return State{Good: true, Is: strings.TrimSpace(answer.AlternateContact.EmailAddress)}, nil
 		},
 		Set: func(ctx context.Context) error {
-			name, title := "Security", "Security contact of "+w.Deployment
-			_, err := asks.PutAlternateContact(ctx, &accountapi.PutAlternateContactInput{
-				AlternateContactType: accounttypes.AlternateContactTypeSecurity, Name: &name, Title: &title, EmailAddress: &w.Email, PhoneNumber: &w.Phone,
-			})
-			return err
+			return client.AskREST(ctx, c, "account:PutAlternateContact", http.MethodPost, "/putAlternateContact", client.Fields{
+				"AlternateContactType": "SECURITY", "Name": "Security", "Title": "Security contact of " + w.Deployment, "EmailAddress": w.Email, "PhoneNumber": w.Phone,
+			}, nil)
 		},
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/aws/smithy-go"
-
 	"rocca/internal/aws/client"
 )
 
@@ -36,32 +34,13 @@ type call struct {
 const checksum = "X-Amz-Checksum-Sha256"
 
 func (o objects) ask(ctx context.Context, c call) (client.Answer, error) {
-	return client.Do(ctx, o.cloud, client.Request{Service: "s3", Method: c.method, URL: o.url(c), Header: c.header, Body: c.body, Refusal: refusal})
+	return client.Do(ctx, o.cloud, client.Request{Service: "s3", Method: c.method, URL: o.url(c), Header: c.header, Body: c.body, Refusal: client.RefusalXML})
 }
 
-// url is that of the bucket's own host, or below an endpoint that was named.
 func (o objects) url(c call) *url.URL {
-	host := client.Endpoint(o.cloud, o.bucket+".s3")
-	if o.cloud.BaseEndpoint != nil {
-		host += "/" + o.bucket
-	}
-	u, err := url.Parse(host)
-	if err != nil {
-		u = &url.URL{Scheme: "https", Host: o.bucket} // which is not there, and told so
-	}
-	u.Path += "/" + c.key
+	u := client.ObjectURL(o.cloud, o.bucket, c.key)
 	u.RawQuery = c.query.Encode()
 	return u
-}
-
-// refusal is the error of an answer. To HEAD there is only a status.
-func refusal(a client.Answer) *smithy.GenericAPIError {
-	var said struct{ Code, Message string }
-	if err := xml.Unmarshal(a.Content, &said); err != nil || said.Code == "" {
-		said.Code = map[int]string{http.StatusNotFound: "NotFound", http.StatusForbidden: "AccessDenied"}[a.Status]
-		said.Message = http.StatusText(a.Status)
-	}
-	return &smithy.GenericAPIError{Code: said.Code, Message: said.Message}
 }
 
 // missing tells whether there is no such object.

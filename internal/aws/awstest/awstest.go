@@ -494,7 +494,8 @@ func startMoto() (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	says := &listening{address: make(chan string, 1)}
+	heard := make(chan string, 1)
+	says := &listening{address: heard}
 	ended := make(chan error, 1)
 	go func() {
 		// The signal is sent when the thread ends that started it: this one stays.
@@ -511,7 +512,7 @@ func startMoto() (*url.URL, error) {
 		return nil, fmt.Errorf("start moto: %w", err)
 	case <-time.After(2 * time.Minute):
 		return nil, errors.New("start moto: it did not listen within two minutes")
-	case text := <-says.address:
+	case text := <-heard:
 		address, err := url.Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("start moto: %w", err)
@@ -527,7 +528,7 @@ func startMoto() (*url.URL, error) {
 // listening finds in moto's output where it listens.
 type listening struct {
 	seen    []byte
-	address chan string
+	address chan<- string // nil when it was found
 }
 
 var runningOn = regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)\s`)

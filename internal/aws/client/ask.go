@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/restjson"
@@ -19,15 +18,18 @@ import (
 // operation into the program, up to 1.3 MB for one call.
 var services = map[string]struct{ target, host, signed, version string }{
 	"acm":                  {target: "CertificateManager"},
+	"budgets":              {target: "AWSBudgetServiceGateway"},
 	"cloudtrail":           {target: "CloudTrail_20131101"},
 	"cloudwatch":           {target: "GraniteServiceVersion20100801", host: "monitoring", signed: "monitoring", version: "1.0"},
 	"config":               {target: "StarlingDoveService"},
 	"ec2-instance-connect": {target: "AWSEC2InstanceConnectService"},
+	"kms":                  {target: "TrentService"},
 	"logs":                 {target: "Logs_20140328"},
 	"pricing":              {target: "AWSPriceListService", host: "api.pricing"},
 	"secretsmanager":       {target: "secretsmanager"},
 	"servicequotas":        {target: "ServiceQuotasV20190624"},
 	"ssm":                  {target: "AmazonSSM"},
+	"wafv2":                {target: "AWSWAF_20190729"},
 }
 
 // Fields are those of a question.
@@ -41,28 +43,25 @@ func Ask(ctx context.Context, c Config, action string, in Fields, out any) error
 	r := Request{Service: cmp.Or(s.signed, service), Method: http.MethodPost, Header: http.Header{
 		"Content-Type": {"application/x-amz-json-" + cmp.Or(s.version, "1.1")}, "X-Amz-Target": {s.target + "." + operation},
 	}}
-	return named(action, ask(ctx, c, r, Endpoint(c, cmp.Or(s.host, service))+"/", in, out))
+	return named(action, ask(ctx, c, r, cmp.Or(s.host, service), "/", in, out))
 }
 
 // AskREST calls an action of a service where each has a method and a path.
 func AskREST(ctx context.Context, c Config, action, method, path string, in Fields, out any) error {
 	service, _, _ := strings.Cut(action, ":")
 	r := Request{Service: service, Method: method, Header: http.Header{"Content-Type": {"application/json"}}}
-	return named(action, ask(ctx, c, r, Endpoint(c, service)+path, in, out))
+	return named(action, ask(ctx, c, r, service, path, in, out))
 }
 
-func ask(ctx context.Context, c Config, r Request, address string, in Fields, out any) error {
+func ask(ctx context.Context, c Config, r Request, host, path string, in Fields, out any) error {
 	var err error
 	if in != nil { // GET has nothing
 		if r.Body, err = json.Marshal(in); err != nil {
 			return err
 		}
 	}
-	if r.URL, err = url.Parse(address); err != nil {
-		return err
-	}
 	r.Refusal = refusal
-	a, err := Do(ctx, c, r)
+	a, err := doAt(ctx, c, r, host, path)
 	if err != nil || out == nil {
 		return err
 	}

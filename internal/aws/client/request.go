@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -62,41 +63,89 @@ func Do(ctx context.Context, c Config, r Request) (Answer, error) {
 }
 
 func once(ctx context.Context, c Config, r Request) (Answer, error) {
-	request, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), bytes.NewReader(r.Body))
+	got, err := send(ctx, c, r)
 	if err != nil {
 		return Answer{}, err
+	}
+	defer got.Body.Close()
+	a := Answer{Status: got.StatusCode, Header: got.Header}
+	a.Content, err = io.ReadAll(io.LimitReader(got.Body, mostAnswer))
+	return a, err
+}
+
+// Stream asks once, for an answer that may be large. Whoever called closes it.
+func Stream(ctx context.Context, c Config, r Request) (io.ReadCloser, error) {
+	got, err := send(ctx, c, r)
+	if err != nil {
+		return nil, err
+	}
+	return got.Body, nil
+}
+
+// send signs and sends a question. What AWS refuses is an error.
+func send(ctx context.Context, c Config, r Request) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), bytes.NewReader(r.Body))
+	if err != nil {
+		return nil, err
 	}
 	for name, values := range r.Header {
 		request.Header[name] = values
 	}
 	credentials, err := c.Credentials.Retrieve(ctx)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
-	sum := sha256.Sum256(r.Body)
-	hash := hex.EncodeToString(sum[:])
+	hash := sumOf(r.Body)
 	request.Header.Set("X-Amz-Content-Sha256", hash)
-	// Of all services, S3 alone takes paths as they are.
-	signer := v4.NewSigner(func(s *v4.SignerOptions) { s.DisableURIPathEscaping = r.Service == "s3" })
-	if err := signer.SignHTTP(ctx, credentials, request, hash, r.Service, c.Region, time.Now()); err != nil {
-		return Answer{}, err
+	if err := signerOf(r.Service).SignHTTP(ctx, credentials, request, hash, r.Service, c.Region, time.Now()); err != nil {
+		return nil, err
 	}
 	web := c.HTTPClient
 	if web == nil {
 		web = http.DefaultClient
 	}
 	got, err := web.Do(request)
-	if err != nil {
-		return Answer{}, err
+	if err != nil || got.StatusCode < 300 {
+		return got, err
 	}
 	defer got.Body.Close()
 	a := Answer{Status: got.StatusCode, Header: got.Header}
 	if a.Content, err = io.ReadAll(io.LimitReader(got.Body, mostAnswer)); err != nil {
-		return Answer{}, err
+		return nil, err
 	}
-	if a.Status >= 300 {
-		answered := &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: got}, Err: r.Refusal(a)}
-		return Answer{}, &awshttp.ResponseError{ResponseError: answered, RequestID: a.Header.Get("X-Amzn-Requestid")}
+	answered := &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: got}, Err: r.Refusal(a)}
+	return nil, &awshttp.ResponseError{ResponseError: answered, RequestID: a.Header.Get("X-Amzn-Requestid")}
+}
+
+// Presign is an address that asks one question of a service for whoever has it,
+// as long as it lasts, without credentials of their own.
+func Presign(ctx context.Context, c Config, service, method string, u *url.URL, lasts time.Duration) (string, error) {
+	query := u.Query()
+	query.Set("X-Amz-Expires", strconv.Itoa(int(lasts.Seconds())))
+	whole := *u
+	whole.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, method, whole.String(), nil)
+	if err != nil {
+		return "", err
 	}
-	return a, nil
+	credentials, err := c.Credentials.Retrieve(ctx)
+	if err != nil {
+		return "", err
+	}
+	hash := sumOf(nil)
+	if service == "s3" {
+		hash = "UNSIGNED-PAYLOAD" // what will be put there is not known yet
+	}
+	signed, _, err := signerOf(service).PresignHTTP(ctx, credentials, request, hash, service, c.Region, time.Now())
+	return signed, err
+}
+
+// signerOf signs for a service. Of all, S3 alone takes paths as they are.
+func signerOf(service string) *v4.Signer {
+	return v4.NewSigner(func(s *v4.SignerOptions) { s.DisableURIPathEscaping = service == "s3" })
+}
+
+func sumOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
 }

@@ -2,8 +2,6 @@ package shell
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	signer "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/coder/websocket"
@@ -63,21 +60,15 @@ func endpointOf(ctx context.Context, c client.Config, i Instance) (types.Ec2Inst
 
 // tunnelAddress is the signed address of a tunnel, good for a minute.
 func tunnelAddress(ctx context.Context, c client.Config, endpoint, id, address string, port int) (string, error) {
-	query := url.Values{
+	u, err := url.Parse(endpoint + "/openTunnel")
+	if err != nil {
+		return "", err
+	}
+	u.RawQuery = url.Values{
 		"instanceConnectEndpointId": {id}, "privateIpAddress": {address}, "remotePort": {strconv.Itoa(port)},
-		"maxTunnelDuration": {strconv.Itoa(longest)}, "X-Amz-Expires": {"60"},
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/openTunnel?"+query.Encode(), nil)
-	if err != nil {
-		return "", err
-	}
-	credentials, err := c.Credentials.Retrieve(ctx)
-	if err != nil {
-		return "", err
-	}
-	empty := sha256.Sum256(nil)
-	signed, _, err := signer.NewSigner().PresignHTTP(ctx, credentials, request, hex.EncodeToString(empty[:]), service, c.Region, time.Now())
-	return signed, err
+		"maxTunnelDuration": {strconv.Itoa(longest)},
+	}.Encode()
+	return client.Presign(ctx, c, service, http.MethodGet, u, time.Minute)
 }
 
 // carry copies bytes both ways through a WebSocket.

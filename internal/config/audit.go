@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"rocca/internal/document"
 )
@@ -43,28 +42,7 @@ type Record struct {
 // Subjects are what a record may be about.
 var Subjects = []string{"incident-plan", "training", "devices", "runbook", "encryption-at-rest", "erasure-drill", "restore-drill", "consent", "third-countries"}
 
-// Waiver is a finding that the owner accepts for a time.
-type Waiver struct {
-	ID     string `yaml:"id"`    // of the control
-	Scope  string `yaml:"scope"` // subject of its evidence, may end in "*"; empty: all of it
-	Reason string `yaml:"reason"`
-	Owner  string `yaml:"owner"`
-	Until  string `yaml:"until"` // last day, 2026-11-30
-}
-
-// Day reads a date such as 2026-11-30, the zero time when it is none.
-func Day(text string) time.Time {
-	day, err := time.Parse(time.DateOnly, text)
-	if err != nil {
-		return time.Time{}
-	}
-	return day
-}
-
-var (
-	openPort  = regexp.MustCompile(`^(tcp|udp)/([1-9][0-9]{0,4})$`)
-	controlID = regexp.MustCompile(`^[A-Z]{2,3}-[0-9]{2}$`)
-)
+var openPort = regexp.MustCompile(`^(tcp|udp)/([1-9][0-9]{0,4})$`)
 
 // audited checks what the controls are told.
 func (r *rules) audited(c Config) {
@@ -101,27 +79,7 @@ func (r *rules) audited(c Config) {
 		if !slices.Contains(Subjects, record.Subject) {
 			r.report(at+".subject", "one of "+strings.Join(Subjects, ", "), "%s is no subject", quote(record.Subject))
 		}
-		r.day(at+".date", record.Date)
+		r.Day(at+".date", record.Date)
 	}
-	for i, waiver := range c.Waivers {
-		at := fmt.Sprintf("waivers[%d]", i)
-		if !controlID.MatchString(waiver.ID) {
-			r.report(at+".id", "rocca controls lists them", "%s is no id of a control such as TLS-03", quote(waiver.ID))
-		}
-		for _, needed := range []struct{ name, value string }{{"reason", waiver.Reason}, {"owner", waiver.Owner}} {
-			if strings.TrimSpace(needed.value) == "" {
-				r.report(at, "every waiver has an id, a reason, an owner and a last day", "has no %s", needed.name)
-			}
-		}
-		if star := strings.IndexByte(waiver.Scope, '*'); star >= 0 && star != len(waiver.Scope)-1 {
-			r.report(at+".scope", "", "has a * that is not at its end")
-		}
-		r.day(at+".until", waiver.Until)
-	}
-}
-
-func (r *rules) day(at, text string) {
-	if Day(text).IsZero() {
-		r.report(at, "for example 2026-11-30", "%s is no date", quote(text))
-	}
+	r.Waivers(c.Waivers)
 }

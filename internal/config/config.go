@@ -28,32 +28,32 @@ const (
 // Config is everything its owner may decide about a server. The zero file is
 // valid: Load fills in the defaults.
 type Config struct {
-	Domain        []string       `yaml:"domain"`         // names that the front answers to; the first is the main one. A single string is allowed too
-	Proxies       []netip.Prefix `yaml:"proxies"`        // load balancers: what they say of the visitor (X-Forwarded-For) is believed
-	Roles         []string       `yaml:"roles"`          // what of Matomo this machine does, of Roles; all when it is the only one
-	Port          int            `yaml:"port"`           // at which visitors reach the front: not 443 behind a router that forwards another one
-	Front         string         `yaml:"front"`          // FrontNginx or FrontApache
-	TLS           TLS            `yaml:"tls"`            // self-signed when empty
-	Release       string         `yaml:"release"`        // path, URL or version; empty: the newest known to rocca
-	Base          string         `yaml:"base"`           // directory of the releases and the www link
-	State         string         `yaml:"state"`          // directory of what Matomo writes
-	PHP           string         `yaml:"php"`            // branch such as "8.2"; empty: what the distribution has
-	Database      Database       `yaml:"database"`       //
-	Secrets       string         `yaml:"secrets"`        // file, root 0600, that Secrets of package blueprint describes; empty: rocca makes every secret itself
-	Site          Site           `yaml:"site"`           // the first site to track
-	Superuser     Superuser      `yaml:"superuser"`      //
-	Language      string         `yaml:"language"`       // ISO 639 code of the default language
-	Trim          bool           `yaml:"trim"`           // drop tests, docs and unused languages from the release
-	Apps          []App          `yaml:"apps"`           // further PHP applications of the same machine
-	AdminNetworks []netip.Prefix `yaml:"admin_networks"` // who may reach the UI and API; empty: everybody. The tracker is always public
-	SSHNetworks   []netip.Prefix `yaml:"ssh_networks"`   // who may reach SSH; empty: everybody
-	Ports         []string       `yaml:"ports"`          // "tcp/25": open to the outside beside SSH and the front
-	Outbound      []string       `yaml:"outbound"`       // hosts that Matomo may connect to
-	Hardening     Hardening      `yaml:"hardening"`      // what rocca changes of Debian itself
-	Privacy       Privacy        `yaml:"privacy"`        // what was decided about visitors' data
-	TrackedPages  []string       `yaml:"tracked_pages"`  // URLs of pages that rocca audit fetches
-	Records       []Record       `yaml:"records"`        // what only the owner can vouch for
-	Waivers       []Waiver       `yaml:"waivers"`        // findings that the owner accepts for a time
+	Domain        []string          `yaml:"domain"`         // names that the front answers to; the first is the main one. A single string is allowed too
+	Proxies       []netip.Prefix    `yaml:"proxies"`        // load balancers: what they say of the visitor (X-Forwarded-For) is believed
+	Roles         []string          `yaml:"roles"`          // what of Matomo this machine does, of Roles; all when it is the only one
+	Port          int               `yaml:"port"`           // at which visitors reach the front: not 443 behind a router that forwards another one
+	Front         string            `yaml:"front"`          // FrontNginx or FrontApache
+	TLS           TLS               `yaml:"tls"`            // self-signed when empty
+	Release       string            `yaml:"release"`        // path, URL or version; empty: the newest known to rocca
+	Base          string            `yaml:"base"`           // directory of the releases and the www link
+	State         string            `yaml:"state"`          // directory of what Matomo writes
+	PHP           string            `yaml:"php"`            // branch such as "8.2"; empty: what the distribution has
+	Database      Database          `yaml:"database"`       //
+	Secrets       string            `yaml:"secrets"`        // file, root 0600, that Secrets of package blueprint describes; empty: rocca makes every secret itself
+	Site          Site              `yaml:"site"`           // the first site to track
+	Superuser     Superuser         `yaml:"superuser"`      //
+	Language      string            `yaml:"language"`       // ISO 639 code of the default language
+	Trim          bool              `yaml:"trim"`           // drop tests, docs and unused languages from the release
+	Apps          []App             `yaml:"apps"`           // further PHP applications of the same machine
+	AdminNetworks []netip.Prefix    `yaml:"admin_networks"` // who may reach the UI and API; empty: everybody. The tracker is always public
+	SSHNetworks   []netip.Prefix    `yaml:"ssh_networks"`   // who may reach SSH; empty: everybody
+	Ports         []string          `yaml:"ports"`          // "tcp/25": open to the outside beside SSH and the front
+	Outbound      []string          `yaml:"outbound"`       // hosts that Matomo may connect to
+	Hardening     Hardening         `yaml:"hardening"`      // what rocca changes of Debian itself
+	Privacy       Privacy           `yaml:"privacy"`        // what was decided about visitors' data
+	TrackedPages  []string          `yaml:"tracked_pages"`  // URLs of pages that rocca audit fetches
+	Records       []Record          `yaml:"records"`        // what only the owner can vouch for
+	Waivers       []document.Waiver `yaml:"waivers"`        // findings that the owner accepts for a time
 
 	source document.Document // where Load found each value
 }

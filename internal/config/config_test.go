@@ -425,7 +425,7 @@ waivers:
 		Privacy:      Privacy{RawDays: 90, ReportMonths: 24, Consent: "cookieless"},
 		TrackedPages: []string{"https://www.example.org/"},
 		Records:      []Record{{Subject: "incident-plan", Date: "2026-10-01", Document: "/root/plan.md"}},
-		Waivers:      []Waiver{{ID: "FRT-09", Reason: "the load balancer does", Owner: "jane", Until: "2027-03-31"}},
+		Waivers:      []document.Waiver{{ID: "FRT-09", Reason: "the load balancer does", Owner: "jane", Until: "2027-03-31"}},
 	}
 	if diff := cmp.Diff(want, c, sameValues); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

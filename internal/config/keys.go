@@ -1,13 +1,14 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"rocca/internal/document"
 )
 
 // keys has every key of Config, in the order of its fields.
-var keys = []document.Key{
+var keys = slices.Concat([]document.Key{
 	{"domain", "Names (or IPv4 addresses) that the web server answers to; the first is the main one. Requests for any other name are refused.", "[stats.example.org, www.stats.example.org]"},
 	{"proxies", "Networks or single addresses of load balancers in front of this server. The address of a visitor is taken from their X-Forwarded-For, and whether it was https from X-Forwarded-Proto; from anybody else both are ignored, and X-Forwarded-Host always. They get /rocca-health.", "[10.20.0.0/16]"},
 	{"roles", "What of Matomo this machine does, of several that share one database: tracker (takes hits), ui (login, reports, API), worker (makes reports, runs scheduled tasks). A path of a role that it has not is 404.", "[tracker]"},
@@ -66,12 +67,7 @@ var keys = []document.Key{
 	{"records.document", "Where it is.", "/root/incident-plan.md"},
 	{"records.note", "A sentence.", "exercised with the whole team"},
 	{"waivers", "Findings of rocca audit that you accept for a time. When the time is over they are findings again.", "[{id: FRT-09, reason: CDN limits, owner: jane, until: 2027-03-31}]"},
-	{"waivers.id", "Control: see rocca controls.", "FRT-09"},
-	{"waivers.scope", "Only evidence about this subject, which may end in *. Empty: all of the control.", "/srv/old/*"},
-	{"waivers.reason", "Why it is acceptable.", "the load balancer limits logins"},
-	{"waivers.owner", "Who accepts it.", "jane"},
-	{"waivers.until", "Last day.", "2027-03-31"},
-}
+}, document.WaiverKeys("FRT-09", "/srv/old/*", "the load balancer limits logins"))
 
 // schema describes rocca.yaml. The template that init writes, docs/config.md and
 // the hints of problems are all made from it.

@@ -8,7 +8,7 @@ import (
 
 // catalogue is put together once: every question about it goes through all.
 var catalogue = sync.OnceValue(func() []Control {
-	all := slices.Concat(hostControls(), platformControls(), applicationControls())
+	all := slices.Concat(hostControls(), platformControls(), applicationControls(), cloudNetworkControls(), cloudDataControls(), cloudAccountControls())
 	position := map[string]int{}
 	for i, area := range Areas() {
 		position[area.ID] = i
@@ -19,3 +19,11 @@ var catalogue = sync.OnceValue(func() []Control {
 
 // All lists the catalogue, in the order of docs/controls.
 func All() []Control { return slices.Clone(catalogue()) }
+
+// OfServer lists the controls of a server (rocca audit).
+func OfServer() []Control { return slices.DeleteFunc(All(), Control.Cloud) }
+
+// OfCloud lists the controls of a deployment in AWS (rocca aws audit).
+func OfCloud() []Control {
+	return slices.DeleteFunc(All(), func(c Control) bool { return !c.Cloud() })
+}

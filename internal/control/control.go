@@ -34,6 +34,9 @@ func (c Control) Area() string {
 	return area
 }
 
+// Cloud tells whether it is about a deployment in AWS, and not about a server.
+func (c Control) Cloud() bool { return c.Area() == "AWS" }
+
 // Fix is how a finding is put right.
 type Fix struct {
 	Kind model.FixKind
@@ -137,6 +140,12 @@ func mariadb(item string) model.Ref { return model.Ref{Scheme: "CIS MariaDB", It
 func asvs(item string) model.Ref    { return model.Ref{Scheme: "ASVS 5.0", Item: item} }
 func devsec(item string) model.Ref  { return model.Ref{Scheme: "dev-sec", Item: item} }
 func gdpr(item string) model.Ref    { return model.Ref{Scheme: "GDPR", Item: item} }
+func fsbp(item string) model.Ref    { return model.Ref{Scheme: "AWS FSBP", Item: item} }
+func cisAWS(item string) model.Ref  { return model.Ref{Scheme: "CIS AWS 7.0", Item: item} }
 func s1(item string) model.Ref      { return model.Ref{Scheme: "S1", Item: item} }
-func s2(item string) model.Ref      { return model.Ref{Scheme: "S2", Item: item} }
-func matomo(item string) model.Ref  { return model.Ref{Scheme: "Matomo", Item: item} }
+
+// row is a line of the guide's checklist, 1 to 10.
+func row(number string) model.Ref { return model.Ref{Scheme: "S1 checklist", Item: number} }
+
+func s2(item string) model.Ref     { return model.Ref{Scheme: "S2", Item: item} }
+func matomo(item string) model.Ref { return model.Ref{Scheme: "Matomo", Item: item} }

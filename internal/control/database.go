@@ -136,7 +136,7 @@ func matomoAccounts(v *View) (accounts map[string]duty, unread []string) {
 		}
 	}
 	if v.Rocca.Installed {
-		users[migrationUser] = migrates
+		users[migrationUser], users[migrationUser+"-b"] = migrates, migrates // of either slot, see rocca rotate db
 	}
 	accounts = map[string]duty{}
 	for name, account := range v.Database.Accounts {

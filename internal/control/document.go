@@ -34,6 +34,7 @@ func Areas() []Area {
 		{"LOG", "Logs", "What is kept of what happened."},
 		{"UPD", "Updates", "That new code is the right code, and comes."},
 		{"OPS", "Operations", "What only people can do."},
+		{"AWS", "AWS", "The account, the network and the services around the servers, as `rocca aws audit` sees them."},
 	}
 }
 
@@ -109,7 +110,7 @@ func Pages() map[string][]byte {
 
 func index() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Controls\n\n%s%d statements that `rocca audit` checks. `rocca explain ID` tells one on the terminal; [sources.md](sources.md) maps the two documents that rocca began with.\n", generated, len(catalogue()))
+	fmt.Fprintf(&b, "# Controls\n\n%s%d statements that `rocca audit` checks of a server, and `rocca aws audit` of a deployment in AWS. `rocca explain ID` tells one on the terminal; [sources.md](sources.md) maps the two documents that rocca began with.\n", generated, len(catalogue()))
 	for _, area := range Areas() {
 		fmt.Fprintf(&b, "\n## [%s](%s.md)\n\n| id | severity | what must be true | fix |\n|---|---|---|---|\n", area.Name, strings.ToLower(area.ID))
 		for _, c := range catalogue() {
@@ -124,7 +125,7 @@ func index() []byte {
 func sources() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# What the two source documents say, and which controls check it\n\n%s", generated)
-	b.WriteString("Ids without a page are of parts that rocca does not have yet (AWS, backups, watching).\n")
+	b.WriteString("Ids without a page are of parts that rocca does not have yet (backups, watching).\n")
 	for _, source := range Sources {
 		fmt.Fprintf(&b, "\n## %s: %s\n\n| | statement | controls |\n|---|---|---|\n", source.Scheme, source.Name)
 		for _, s := range Statements() {

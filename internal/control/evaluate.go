@@ -41,6 +41,11 @@ func (c Control) evaluate(view *View) model.Finding {
 	}
 	verdict := c.Eval(view)
 	finding.Status, finding.Reason, finding.Evidence = verdict.Status, verdict.Reason, verdict.Evidence
+	if c.Cloud() && verdict.Status == model.Fail && c.Fix.Changes != nil {
+		for _, change := range c.Fix.Changes(view) {
+			finding.Commands = append(finding.Commands, model.Command{Does: change.Sentence, Line: change.Command})
+		}
+	}
 	waive(&finding, view.Server)
 	return finding
 }
@@ -117,16 +122,15 @@ func expired(server facts.Server, controls []Control) []model.Finding {
 	return findings
 }
 
-// Select picks controls by id or area, in the order of the catalogue. An
-// unknown one is an error.
-func Select(wanted []string) ([]Control, error) {
-	all := All()
+// Select picks controls by id or area among some, in their order. One that is
+// not among them is an error.
+func Select(among []Control, wanted []string) ([]Control, error) {
 	if len(wanted) == 0 {
-		return all, nil
+		return among, nil
 	}
 	var selected []Control
 	found := map[string]bool{}
-	for _, c := range all {
+	for _, c := range among {
 		asked := false
 		for _, want := range wanted {
 			if strings.EqualFold(want, c.ID) || strings.EqualFold(want, c.Area()) {
@@ -139,8 +143,22 @@ func Select(wanted []string) ([]Control, error) {
 	}
 	for _, want := range wanted {
 		if !found[want] {
-			return nil, fmt.Errorf("select %q: no control and no area has that name\nhint: rocca controls lists them", want)
+			return nil, fmt.Errorf("select %q: no control and no area has that name\nhint: %s", want, whereIs(want))
 		}
 	}
 	return selected, nil
+}
+
+// whereIs tells which command knows a control that was asked of another.
+func whereIs(want string) string {
+	for _, c := range catalogue() {
+		switch {
+		case !strings.EqualFold(want, c.ID) && !strings.EqualFold(want, c.Area()):
+		case c.Cloud():
+			return "it is of a deployment in AWS: rocca aws audit"
+		default:
+			return "it is of a server: rocca audit"
+		}
+	}
+	return "rocca controls lists them"
 }

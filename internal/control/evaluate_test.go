@@ -114,12 +114,12 @@ func TestSelect(t *testing.T) {
 		{[]string{"fs-04"}, "FS-04", func(n int) bool { return n == 1 }},
 		{[]string{"FS-04", "FS"}, "", func(n int) bool { return n > 1 && n < len(All()) }},
 	} {
-		selected, err := Select(c.wanted)
+		selected, err := Select(All(), c.wanted)
 		if err != nil || !c.count(len(selected)) || c.first != "" && selected[0].ID != c.first {
 			t.Errorf("%v: %d controls, %v", c.wanted, len(selected), err)
 		}
 	}
-	if _, err := Select([]string{"FS-04", "nothing"}); err == nil || !strings.Contains(err.Error(), "hint: ") {
+	if _, err := Select(All(), []string{"FS-04", "nothing"}); err == nil || !strings.Contains(err.Error(), "hint: ") {
 		t.Errorf("an unknown control: %v", err)
 	}
 }

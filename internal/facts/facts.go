@@ -61,6 +61,8 @@ type Server struct {
 	Advisory  Advisory          `json:"advisory,omitzero"`
 	Rocca     Rocca             `json:"rocca,omitzero"`
 	Declared  Declared          `json:"declared,omitzero"`
+
+	Cloud Cloud `json:"cloud,omitzero"` // of rocca aws audit; nothing else is there then
 }
 
 // Listener is a TCP socket that waits for connections, or a UDP socket that

@@ -91,10 +91,27 @@ type Finding struct {
 	Evidence []Evidence `json:"evidence,omitempty"`
 	Fix      string     `json:"fix,omitempty"` // what to do, a command where there is one
 	FixKind  FixKind    `json:"fix_kind,omitempty"`
+	Commands []Command  `json:"commands,omitempty"`  // the fix for what was found, to be read and run by a person
 	ProvenBy string     `json:"proven_by,omitempty"` // ids of attacks, or "all"
 	Proven   []Proven   `json:"proven,omitempty"`    // what those came to when they were last made
 	Maps     []Ref      `json:"maps,omitempty"`
 	Waiver   *Waiver    `json:"waiver,omitempty"`
+}
+
+// Command is one line for a shell.
+type Command struct {
+	Does string `json:"does"` // "close port 22 of sg-0123 to the world"
+	Line string `json:"line"`
+}
+
+// Row is a line of a checklist, with the controls that decide it.
+type Row struct {
+	Number   int        `json:"number"`
+	Text     string     `json:"text"`   // as the checklist has it
+	Status   Status     `json:"status"` // the worst of its controls
+	Controls []string   `json:"controls"`
+	Evidence []Evidence `json:"evidence,omitempty"` // what they saw, the worst first
+	Reason   string     `json:"reason,omitempty"`   // of unknown and na
 }
 
 // Waiver is who accepts a finding, why, and until when.
@@ -106,15 +123,16 @@ type Waiver struct {
 
 // Report is the outcome of an audit.
 type Report struct {
-	Version  int       `json:"version"` // of this format
-	Tool     string    `json:"tool"`    // "rocca 1.2.3"
-	Server   string    `json:"server"`  // host name
-	Subject  string    `json:"subject"` // "Matomo 5.3.0 at https://..., nginx, Debian 12"
-	Observed time.Time `json:"observed"`
-	Findings []Finding `json:"findings"`
-	Summary  Summary   `json:"summary"`
-	Changes  *Changes  `json:"changes,omitempty"` // against a baseline
-	Picture  *Picture  `json:"picture,omitempty"`
+	Version   int       `json:"version"` // of this format
+	Tool      string    `json:"tool"`    // "rocca 1.2.3"
+	Server    string    `json:"server"`  // host name
+	Subject   string    `json:"subject"` // "Matomo 5.3.0 at https://..., nginx, Debian 12"
+	Observed  time.Time `json:"observed"`
+	Findings  []Finding `json:"findings"`
+	Summary   Summary   `json:"summary"`
+	Checklist []Row     `json:"checklist,omitempty"` // of the AWS guide, where AWS was audited
+	Changes   *Changes  `json:"changes,omitempty"`   // against a baseline
+	Picture   *Picture  `json:"picture,omitempty"`
 }
 
 // Summary is what a person reads first.

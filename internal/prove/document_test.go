@@ -56,7 +56,7 @@ func TestEveryAttackIsWhole(t *testing.T) {
 		if len(p.Controls) == 0 {
 			t.Errorf("protection %s: no control notices that it is gone", p.ID)
 		}
-		if _, err := control.Select(p.Controls); err != nil {
+		if _, err := control.Select(control.All(), p.Controls); err != nil {
 			t.Errorf("protection %s: %v", p.ID, err)
 		}
 	}

@@ -82,7 +82,7 @@ func newPage(r model.Report) (*page, error) {
 	r.Findings = slices.Clone(r.Findings)
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		f.ID, f.Area, f.Status = clean(f.ID), clean(f.Area), model.Status(clean(string(f.Status))) // they name elements
+		f.ID, f.Area, f.Status = Clean(f.ID), Clean(f.Area), model.Status(Clean(string(f.Status))) // they name elements
 	}
 	p := &page{
 		Report: r, IndexRule: indexRule, Caps: []int{49, 79}, Verdict: verdict(r), Grade: grade(r.Summary.Index),
@@ -182,7 +182,7 @@ func grade(index int) string {
 
 // functions are what the templates call. clean is for all text of others.
 var functions = template.FuncMap{
-	"clean":     clean,
+	"clean":     Clean,
 	"anchor":    anchor,
 	"breaking":  breaking,
 	"hops":      hops,
@@ -217,18 +217,18 @@ func hops(have string) []string {
 	if have == "" {
 		return nil
 	}
-	return strings.Split(clean(have), " -> ")
+	return strings.Split(Clean(have), " -> ")
 }
 
 // breaking is text of others that may be broken after a slash: paths are long.
 func breaking(text string) template.HTML {
-	escaped := template.HTMLEscapeString(clean(text))
+	escaped := template.HTMLEscapeString(Clean(text))
 	return template.HTML(strings.ReplaceAll(escaped, "/", "/<wbr>")) //nolint:gosec // escaped above
 }
 
 // sentence makes a reason begin and end as a sentence does.
 func sentence(reason string) string {
-	reason = clean(reason)
+	reason = Clean(reason)
 	if reason == "" {
 		return ""
 	}

@@ -77,7 +77,7 @@ func outcomeOf(o model.Outcome) outcome {
 			return known
 		}
 	}
-	return outcome{Outcome: o, Words: clean(string(o))}
+	return outcome{Outcome: o, Words: Clean(string(o))}
 }
 
 // fellShown is how many tries of an attack that fell are shown as text.
@@ -129,7 +129,7 @@ func proofVerdict(p model.Proof) string {
 }
 
 func (t *text) attack(a model.Attacked, outcome string) {
-	t.wrap(fmt.Sprintf("  %-4s ", clean(a.ID))+outcome+"  ", a.Title)
+	t.wrap(fmt.Sprintf("  %-4s ", Clean(a.ID))+outcome+"  ", a.Title)
 	const lead = "                   "
 	switch a.Result {
 	case model.Fell:
@@ -148,7 +148,7 @@ func (t *text) attack(a model.Attacked, outcome string) {
 			}
 			if try.Reproduce != "" {
 				t.line(lead + "  paste:")
-				t.line(clean(try.Reproduce)) // never broken: a person takes the whole line
+				t.line(Clean(try.Reproduce)) // never broken: a person takes the whole line
 			}
 		}
 		if shown > fellShown {

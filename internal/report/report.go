@@ -79,7 +79,7 @@ func ReadJSON(r io.Reader) (model.Report, error) {
 var areas = []struct{ Area, Name string }{
 	{"HST", "Host"}, {"SSH", "SSH"}, {"FS", "Files"}, {"ISO", "Isolation"}, {"PHP", "PHP"}, {"FRT", "Front"}, {"TLS", "TLS"},
 	{"DB", "Database"}, {"APP", "Matomo"}, {"PLG", "Plugins"}, {"ACC", "Accounts"}, {"TRK", "Tracker"}, {"PRV", "Privacy"},
-	{"LOG", "Logs"}, {"UPD", "Updates"}, {"OPS", "Operations"}, {"WAIVER", "Waivers"},
+	{"LOG", "Logs"}, {"UPD", "Updates"}, {"OPS", "Operations"}, {"AWS", "AWS"}, {"WAIVER", "Waivers"},
 }
 
 // group is an area with its findings.

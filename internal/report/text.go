@@ -37,6 +37,7 @@ func Text(w io.Writer, r model.Report, style Style) error {
 	t := &text{Style: style}
 	t.head(r)
 	t.changes(r.Changes)
+	t.checklist(r.Checklist)
 	t.best(r)
 	t.findings(r)
 	t.unknown(with(r.Findings, model.Unknown))
@@ -46,7 +47,7 @@ func Text(w io.Writer, r model.Report, style Style) error {
 		t.list("NOT APPLICABLE", with(r.Findings, model.NA))
 	}
 	t.line("")
-	t.wrap("", "rocca explain ID tells more of a finding. rocca audit --format html -o report.html draws the server.")
+	t.wrap("", "rocca explain ID tells more of a finding. With --format html -o report.html this is a page to look at.")
 	_, err := w.Write(t.Bytes())
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
@@ -109,7 +110,7 @@ func (t *text) head(r model.Report) {
 	var critical []string
 	for _, f := range with(r.Findings, model.Fail) {
 		if f.Severity == model.Critical {
-			critical = append(critical, clean(f.ID))
+			critical = append(critical, Clean(f.ID))
 		}
 	}
 	if len(critical) > 0 {
@@ -142,13 +143,37 @@ func (t *text) changes(c *model.Changes) {
 	}
 }
 
+// checklist shows each row with what it rests on.
+func (t *text) checklist(rows []model.Row) {
+	if len(rows) == 0 {
+		return
+	}
+	t.heading("the checklist of the AWS guide")
+	for _, row := range rows {
+		t.wrap(fmt.Sprintf("  %2d  ", row.Number)+t.colour(statusColours[row.Status], fmt.Sprintf("%-8s", row.Status))+"  ", row.Text+"  ["+Clean(strings.Join(row.Controls, " "))+"]")
+		if row.Reason != "" {
+			t.wrap("                - ", row.Reason)
+		}
+		for i, e := range row.Evidence {
+			if i == evidenceShown {
+				t.line(fmt.Sprintf("                and %d more", len(row.Evidence)-i))
+				break
+			}
+			t.wrap("                - ", Observation(e))
+		}
+	}
+}
+
+// Escape sequences of the statuses.
+var statusColours = map[model.Status]string{model.Fail: "31", model.Unknown: "33", model.Pass: "32"}
+
 func (t *text) best(r model.Report) {
 	if len(r.Summary.Best) == 0 {
 		return
 	}
 	t.heading("what helps most: make this true")
 	for i, f := range named(r.Findings, r.Summary.Best) {
-		t.wrap(fmt.Sprintf("  %d  %-7s ", i+1, clean(f.ID))+t.severity(f)+"  ", f.Title)
+		t.wrap(fmt.Sprintf("  %d  %-7s ", i+1, Clean(f.ID))+t.severity(f)+"  ", f.Title)
 		t.wrap("                       fix: ", f.Fix)
 	}
 }
@@ -168,7 +193,7 @@ func (t *text) findings(r model.Report) {
 }
 
 func (t *text) finding(f model.Finding) {
-	t.wrap(fmt.Sprintf("  %-7s ", clean(f.ID))+t.severity(f)+"  ", "not true: "+f.Title)
+	t.wrap(fmt.Sprintf("  %-7s ", Clean(f.ID))+t.severity(f)+"  ", "not true: "+f.Title)
 	for i, e := range f.Evidence {
 		if i == evidenceShown {
 			t.line(fmt.Sprintf("          and %d more", len(f.Evidence)-i))
@@ -185,6 +210,14 @@ func (t *text) finding(f model.Finding) {
 			lead = "your decision"
 		}
 		t.wrap("          "+lead+": ", f.Fix)
+	}
+	for i, c := range f.Commands {
+		if i == evidenceShown {
+			t.line(fmt.Sprintf("          and %d more", len(f.Commands)-i))
+			break
+		}
+		t.wrap("          # ", c.Does)
+		t.line("          " + Clean(c.Line)) // whole, to be copied
 	}
 }
 
@@ -203,12 +236,12 @@ func Observation(e model.Evidence) string {
 	if e.Waived {
 		line += " (waived)"
 	}
-	return clean(line)
+	return Clean(line)
 }
 
-// clean replaces what could steer a terminal or turn the direction of writing:
+// Clean replaces what could steer a terminal or turn the direction of writing:
 // names of files and values of settings are others' text.
-func clean(s string) string {
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) || r == utf8.RuneError {
 			return '?'
@@ -221,7 +254,7 @@ func clean(s string) string {
 func cleanLines(s string) []string {
 	var lines []string
 	for line := range strings.Lines(s) {
-		lines = append(lines, clean(strings.TrimRight(line, "\r\n")))
+		lines = append(lines, Clean(strings.TrimRight(line, "\r\n")))
 	}
 	return lines
 }
@@ -232,7 +265,7 @@ func (t *text) unknown(findings []model.Finding) {
 	}
 	t.heading("could not be seen")
 	for _, f := range findings {
-		t.wrap(fmt.Sprintf("  %-7s %-8s  ", clean(f.ID), f.Severity), f.Title+": "+f.Reason)
+		t.wrap(fmt.Sprintf("  %-7s %-8s  ", Clean(f.ID), f.Severity), f.Title+": "+f.Reason)
 	}
 }
 
@@ -246,13 +279,13 @@ func (t *text) waived(findings []model.Finding) {
 		if f.Waiver != nil {
 			reason = ": " + justification(*f.Waiver)
 		}
-		t.wrap(fmt.Sprintf("  %-7s %-8s  ", clean(f.ID), f.Severity), f.Title+reason)
+		t.wrap(fmt.Sprintf("  %-7s %-8s  ", Clean(f.ID), f.Severity), f.Title+reason)
 	}
 }
 
 // justification tells a waiver in a line.
 func justification(w model.Waiver) string {
-	return clean(fmt.Sprintf("%s (%s, until %s)", w.Reason, w.Owner, w.Until.Format("2006-01-02")))
+	return Clean(fmt.Sprintf("%s (%s, until %s)", w.Reason, w.Owner, w.Until.Format("2006-01-02")))
 }
 
 func (t *text) list(title string, findings []model.Finding) {
@@ -268,7 +301,7 @@ func (t *text) list(title string, findings []model.Finding) {
 		if at := provenAs(f, model.Held); at != nil && f.Status == model.Pass {
 			sentence += fmt.Sprintf(" (proven: attack %s held on %s)", at.Attack, at.At.UTC().Format("2006-01-02"))
 		}
-		t.wrap(fmt.Sprintf("  %-7s ", clean(f.ID)), sentence)
+		t.wrap(fmt.Sprintf("  %-7s ", Clean(f.ID)), sentence)
 	}
 }
 
@@ -276,7 +309,7 @@ func (t *text) list(title string, findings []model.Finding) {
 func (t *text) wrap(lead, words string) {
 	var parts []string
 	for _, word := range strings.Fields(words) {
-		parts = append(parts, clean(word))
+		parts = append(parts, Clean(word))
 	}
 	t.flow(lead, parts, " ")
 }

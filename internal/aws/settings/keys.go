@@ -1,9 +1,13 @@
 package settings
 
-import "rocca/internal/document"
+import (
+	"slices"
+
+	"rocca/internal/document"
+)
 
 // keys has every key of Settings, in the order of its fields.
-var keys = []document.Key{
+var keys = slices.Concat([]document.Key{
 	{"name", "Name of the deployment. The stacks are NAME-base, NAME-data and NAME-app, and all that is made has the name in its own or in the tag rocca:deployment. It cannot be changed later.", "stats"},
 	{"region", "Region of AWS, such as eu-central-1 (Frankfurt). It cannot be changed later.", "eu-central-1"},
 	{"data_residency", "With eu, a region outside of the European Union is refused, for the deployment and for copies of backups. London and Zurich are outside. Empty: any region.", "eu"},
@@ -68,7 +72,8 @@ var keys = []document.Key{
 	{"tags", "On everything that can have tags.", "[{key: Team, value: web}]"},
 	{"tags.key", "Name of the tag.", "Team"},
 	{"tags.value", "Its value.", "web"},
-}
+	{"waivers", "Findings of rocca aws audit that you accept for a time. When the time is over they are findings again.", "[{id: AWS-49, reason: test system, owner: jane, until: 2027-03-31}]"},
+}, document.WaiverKeys("AWS-49", "sg-0123*", "a test system may stand still"))
 
 // schema describes rocca-aws.yaml.
 func schema() document.Schema {

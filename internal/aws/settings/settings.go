@@ -3,7 +3,11 @@
 // "matomo" of a cdk.json as well. It touches nothing but that file.
 package settings
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"rocca/internal/document"
+)
 
 // DefaultPath is where the commands look when no other file is named: it lies
 // in the directory of the owner's project, not on a server.
@@ -22,28 +26,29 @@ const (
 // Settings is everything its owner may decide about a deployment. Load fills
 // in what the file leaves open, from the profile.
 type Settings struct {
-	Name          string         `yaml:"name"`           // of the deployment: stacks are NAME-base, NAME-data, NAME-app
-	Region        string         `yaml:"region"`         // such as eu-central-1
-	DataResidency string         `yaml:"data_residency"` // "eu": a region outside of the EU is refused; empty: anywhere
-	Profile       Profile        `yaml:"profile"`        //
-	Domain        string         `yaml:"domain"`         // name that visitors and the owner use
-	Zone          string         `yaml:"zone"`           // id of the Route 53 hosted zone of Domain; empty: DNS is kept elsewhere
-	Email         string         `yaml:"email"`          // gets every alarm; no default
-	AdminNetworks []netip.Prefix `yaml:"admin_networks"` // who may reach the user interface; empty: everybody
-	Network       Network        `yaml:"network"`        //
-	Instance      Instance       `yaml:"instance"`       //
-	Database      Database       `yaml:"database"`       //
-	Cache         Cache          `yaml:"cache"`          // scale only
-	TLS           TLS            `yaml:"tls"`            // of the load balancer
-	Firewall      Firewall       `yaml:"firewall"`       // AWS WAF before the load balancer
-	Monitoring    Monitoring     `yaml:"monitoring"`     //
-	Backup        Backup         `yaml:"backup"`         //
-	Budget        int            `yaml:"budget"`         // US dollars per month; a forecast above it sends a message
-	Account       Account        `yaml:"account"`        // settings of the whole account
-	Program       Program        `yaml:"program"`        // the rocca that instances run
-	Release       string         `yaml:"release"`        // version of Matomo; empty: the newest that rocca knows
-	Server        string         `yaml:"server"`         // file with further keys of rocca.yaml for the servers; empty: none
-	Tags          []Tag          `yaml:"tags"`           // on everything that can have tags
+	Name          string            `yaml:"name"`           // of the deployment: stacks are NAME-base, NAME-data, NAME-app
+	Region        string            `yaml:"region"`         // such as eu-central-1
+	DataResidency string            `yaml:"data_residency"` // "eu": a region outside of the EU is refused; empty: anywhere
+	Profile       Profile           `yaml:"profile"`        //
+	Domain        string            `yaml:"domain"`         // name that visitors and the owner use
+	Zone          string            `yaml:"zone"`           // id of the Route 53 hosted zone of Domain; empty: DNS is kept elsewhere
+	Email         string            `yaml:"email"`          // gets every alarm; no default
+	AdminNetworks []netip.Prefix    `yaml:"admin_networks"` // who may reach the user interface; empty: everybody
+	Network       Network           `yaml:"network"`        //
+	Instance      Instance          `yaml:"instance"`       //
+	Database      Database          `yaml:"database"`       //
+	Cache         Cache             `yaml:"cache"`          // scale only
+	TLS           TLS               `yaml:"tls"`            // of the load balancer
+	Firewall      Firewall          `yaml:"firewall"`       // AWS WAF before the load balancer
+	Monitoring    Monitoring        `yaml:"monitoring"`     //
+	Backup        Backup            `yaml:"backup"`         //
+	Budget        int               `yaml:"budget"`         // US dollars per month; a forecast above it sends a message
+	Account       Account           `yaml:"account"`        // settings of the whole account
+	Program       Program           `yaml:"program"`        // the rocca that instances run
+	Release       string            `yaml:"release"`        // version of Matomo; empty: the newest that rocca knows
+	Server        string            `yaml:"server"`         // file with further keys of rocca.yaml for the servers; empty: none
+	Tags          []Tag             `yaml:"tags"`           // on everything that can have tags
+	Waivers       []document.Waiver `yaml:"waivers"`        // findings of rocca aws audit that the owner accepts for a time
 }
 
 // Network is the VPC.

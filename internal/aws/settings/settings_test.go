@@ -225,6 +225,9 @@ var badFiles = []struct {
 	{Single, "tags: [{key: Team, value: web}, {key: team, value: shop}]\n", false},
 	{Single, "tags: [{name: Team, value: web}]\n", true},
 	{Single, "tags: [" + manyTags(41) + "]\n", false},
+	{Single, "waivers: [{id: everything, reason: x, owner: jane, until: 2027-03-31}]\n", false},
+	{Single, "waivers: [{id: AWS-49, scope: a*b, reason: x, owner: jane, until: 2027-02-28}]\n", false},
+	{Single, "waivers: [{id: AWS-49, reason: x, owner: jane, until: 2027-02-30}]\n", false},
 
 	// many at once, in the order of the file
 	{text: "email: ops\nregion: eu-central-1\nnetwork:\n  cidr: 10.0.0.0/28\n  ssh: 0.0.0.0/0\nname: A\nprofile: scale\nchart: x\n"},
@@ -458,7 +461,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 
 func TestExamplesAreValid(t *testing.T) {
 	for _, k := range keys {
-		if k.Example == "" || strings.HasPrefix(k.Path, "tags.") {
+		if k.Example == "" || strings.HasPrefix(k.Path, "tags.") || strings.HasPrefix(k.Path, "waivers.") {
 			continue
 		}
 		text := k.Path + ": " + k.Example

@@ -35,6 +35,7 @@ func (s Settings) Problems(options ...Option) []document.Problem {
 		r.Report("release", "", "must be a version of Matomo, not %s", document.Quote(s.Release))
 	}
 	r.tags(s.Tags)
+	r.Waivers(s.Waivers)
 	r.suits(s)
 	return r.Found
 }

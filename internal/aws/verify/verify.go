@@ -39,11 +39,22 @@ const (
 
 // Run makes every check, in an order in which the first that fails tells most.
 func Run(ctx context.Context, t Target) []check.Check {
-	v := verifier{ctx: ctx, target: t}
+	v := newVerifier(ctx, t)
+	return append(v.look(), v.hit(), v.found())
+}
+
+// Look makes those checks that leave nothing behind: no hit is recorded.
+func Look(ctx context.Context, t Target) []check.Check { return newVerifier(ctx, t).look() }
+
+func newVerifier(ctx context.Context, t Target) *verifier {
+	v := &verifier{ctx: ctx, target: t}
 	v.https = v.client(&tls.Config{RootCAs: t.CA, MinVersion: tls.VersionTLS12, ServerName: t.URL.Hostname()}, v.address())
+	return v
+}
+
+func (v *verifier) look() []check.Check {
 	return []check.Check{
-		v.certificate(), v.oldTLS(), v.redirect(), v.front(), v.hsts(), v.wizard(), v.foreignHost(), v.secrets(),
-		v.ssh(), v.hit(), v.found(),
+		v.certificate(), v.oldTLS(), v.redirect(), v.front(), v.hsts(), v.wizard(), v.foreignHost(), v.secrets(), v.ssh(),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rocca/internal/aws/client"
+	"rocca/internal/durable"
 )
 
 // cursorPath is the file with the place in the journal up to which everything
@@ -178,16 +179,7 @@ func readCursor(file string) (string, error) {
 
 // keepCursor writes it, whole or not at all.
 func keepCursor(name, cursor string) error {
-	part := name + ".new"
-	file, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err == nil {
-		_, err = file.WriteString(cursor + "\n")
-		err = errors.Join(err, file.Sync(), file.Close())
-	}
-	if err == nil {
-		err = os.Rename(part, name)
-	}
-	if err != nil {
+	if err := durable.Write(name, []byte(cursor+"\n"), durable.Attr{Mode: 0o600}); err != nil {
 		return fmt.Errorf("write how far the journal was sent: %w", err)
 	}
 	return nil

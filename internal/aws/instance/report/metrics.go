@@ -26,6 +26,7 @@ const (
 	memoryUsed     = "MemoryUsed"     // percent that programs have, and cannot be had without swapping
 	trackerAnswers = "TrackerAnswers" // 1, or 0: front, PHP or database do not work; of instances that track
 	auditIndex     = "AuditIndex"     // 0 to 100, of the last rocca audit, where there was one
+	missingUpdates = "MissingUpdates" // packages with updates that are not installed, or other faults of HST-02, by an audit of these days
 )
 
 // auditPath is where rocca-audit.service leaves its report.
@@ -39,6 +40,7 @@ var grow = []string{"/", "/var/lib/mysql"}
 const (
 	percent = "Percent"
 	plain   = "None"
+	count   = "Count"
 )
 
 type metric struct {
@@ -98,9 +100,12 @@ func (r *reporter) measure(ctx context.Context) ([]metric, error) {
 		}
 		add(trackerAnswers, answers, plain, nil)
 	}
-	index, err := lastIndex(r.audit)
+	last, err := readAudit(r.audit)
 	if !errors.Is(err, fs.ErrNotExist) { // nobody has to audit
-		add(auditIndex, index, plain, err)
+		add(auditIndex, last.index, plain, err)
+	}
+	if last.updatesSeen && time.Since(last.at) < auditAge {
+		add(missingUpdates, float64(last.missing), count, nil)
 	}
 	return all, errors.Join(problems...)
 }
@@ -188,17 +193,46 @@ func (r *reporter) probe(ctx context.Context) error {
 	return nil
 }
 
-// lastIndex reads the index of the last audit.
-func lastIndex(file string) (float64, error) {
+// auditAge is how old an audit may be that tells of updates: it is made each
+// day.
+const auditAge = 2 * 24 * time.Hour
+
+// lastAudit is what is told of it.
+type lastAudit struct {
+	at          time.Time
+	index       float64
+	updatesSeen bool // HST-02 was decided
+	missing     int  // what speaks against it
+}
+
+// readAudit reads the report of rocca audit.
+func readAudit(file string) (lastAudit, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return 0, err
+		return lastAudit{}, err
 	}
 	var report struct {
-		Summary *struct{ Index float64 }
+		Observed time.Time
+		Summary  *struct{ Index float64 }
+		Findings []struct {
+			ID, Status string
+			Evidence   []json.RawMessage
+		}
 	}
 	if err := json.Unmarshal(text, &report); err != nil || report.Summary == nil || report.Summary.Index < 0 || report.Summary.Index > 100 {
-		return 0, fmt.Errorf("%s is no report of rocca audit", file)
+		return lastAudit{}, fmt.Errorf("%s is no report of rocca audit", file)
 	}
-	return report.Summary.Index, nil
+	last := lastAudit{at: report.Observed, index: report.Summary.Index}
+	for _, f := range report.Findings {
+		if f.ID != "HST-02" {
+			continue
+		}
+		switch f.Status {
+		case "pass":
+			last.updatesSeen = true
+		case "fail", "waived":
+			last.updatesSeen, last.missing = true, len(f.Evidence)
+		}
+	}
+	return last, nil
 }

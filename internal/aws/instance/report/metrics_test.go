@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMemoryOf(t *testing.T) {
@@ -129,24 +130,28 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-func TestLastIndex(t *testing.T) {
+func TestReadAudit(t *testing.T) {
+	at := time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		text string
-		want float64
+		want lastAudit
 		says string
 	}{
-		"a report":         {`{"version":1,"summary":{"index":87,"count":{"pass":3}}}`, 87, ""},
-		"half of one":      {`{"version":1,"summ`, 0, "is no report"},
-		"something else":   {`{"index":87}`, 0, "is no report"},
-		"out of its range": {`{"summary":{"index":870}}`, 0, "is no report"},
+		"a report":         {`{"version":1,"summary":{"index":87,"count":{"pass":3}}}`, lastAudit{index: 87}, ""},
+		"with updates":     {`{"observed":"2026-11-22T04:00:00Z","summary":{"index":87},"findings":[{"id":"HST-01","status":"fail"},{"id":"HST-02","status":"pass"}]}`, lastAudit{at, 87, true, 0}, ""},
+		"without updates":  {`{"observed":"2026-11-22T04:00:00Z","summary":{"index":87},"findings":[{"id":"HST-02","status":"fail","evidence":[{"subject":"php"},{"subject":"nginx"}]}]}`, lastAudit{at, 87, true, 2}, ""},
+		"undecided":        {`{"observed":"2026-11-22T04:00:00Z","summary":{"index":87},"findings":[{"id":"HST-02","status":"unknown"}]}`, lastAudit{at: at, index: 87}, ""},
+		"half of one":      {`{"version":1,"summ`, lastAudit{}, "is no report"},
+		"something else":   {`{"index":87}`, lastAudit{}, "is no report"},
+		"out of its range": {`{"summary":{"index":870}}`, lastAudit{}, "is no report"},
 	} {
 		file := filepath.Join(t.TempDir(), "last.json")
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := lastIndex(file)
+		got, err := readAudit(file)
 		if got != c.want || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v, %v", name, got, err)
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 }

@@ -284,13 +284,13 @@ func TestSendMetrics(t *testing.T) {
 	r := on(t, cloud)
 	got := measured(t, cloud)
 	r.front = matomo.Listener.Addr().String()
-	if err := os.WriteFile(r.audit, []byte(`{"summary":{"index":87}}`), 0o600); err != nil {
+	if err := os.WriteFile(r.audit, []byte(`{"observed":"`+time.Now().UTC().Format(time.RFC3339)+`","summary":{"index":87},"findings":[{"id":"HST-02","status":"fail","evidence":[{}]}]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.sendMetrics(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(*got) != 4 || (*got)[trackerAnswers] != 1 || (*got)[auditIndex] != 87 || (*got)[memoryUsed] <= 0 || (*got)[memoryUsed] > 100 || (*got)[diskUsed] <= 0 || (*got)[diskUsed] > 100 {
+	if len(*got) != 5 || (*got)[missingUpdates] != 1 || (*got)[trackerAnswers] != 1 || (*got)[auditIndex] != 87 || (*got)[memoryUsed] <= 0 || (*got)[memoryUsed] > 100 || (*got)[diskUsed] <= 0 || (*got)[diskUsed] > 100 {
 		t.Errorf("sent are %v", *got)
 	}
 

@@ -381,7 +381,11 @@ func (b *blueprint) managed(f *ini.File, user string) {
 			f.Set(section, pair[0], pair[1])
 		}
 	}
-	set("database", "username", user, "dbname", d.Name, "tables_prefix", d.Prefix, "adapter", `PDO\MYSQL`, "type", "InnoDB",
+	login := user
+	if d.Remote() {
+		login = b.Slot.Login(user)
+	}
+	set("database", "username", login, "dbname", d.Name, "tables_prefix", d.Prefix, "adapter", `PDO\MYSQL`, "type", "InnoDB",
 		"schema", b.databaseKind(), "charset", "utf8mb4", "collation", "utf8mb4_general_ci")
 	if d.Remote() {
 		set("database", "host", d.Host, "port", fmt.Sprint(d.Port), "password", b.Passwords[user].Reveal(),

@@ -36,6 +36,9 @@ type Input struct {
 	// accounts have none.
 	Passwords map[string]secret.Secret
 
+	// Slot is the one that these accounts are in.
+	Slot Slot
+
 	// Secrets are those that were given. The passwords of their accounts are
 	// among Passwords.
 	Secrets Secrets

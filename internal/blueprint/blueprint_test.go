@@ -103,7 +103,13 @@ func TestPasswordsAreReadBack(t *testing.T) {
 	if len(made) != 3 {
 		t.Fatalf("%d accounts, want 3", len(made))
 	}
-	read := DecodePasswords(EncodePasswords(made))
+	slot, read := DecodePasswords(EncodePasswords(SlotB, made))
+	if slot != SlotB {
+		t.Errorf("slot %q is read back, want b", slot)
+	}
+	if text := EncodePasswords(SlotA, made); strings.Contains(string(text), "slot") {
+		t.Error("the first slot is named, which earlier versions of rocca would take for a user")
+	}
 	for user, password := range made {
 		if len(password.Reveal()) < 32 || read[user].Reveal() != password.Reveal() {
 			t.Errorf("%s: read %q back, made %d characters", user, read[user].Reveal(), len(password.Reveal()))

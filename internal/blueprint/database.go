@@ -88,7 +88,7 @@ func DatabaseNetworks(host string, addresses, nameServers []netip.Addr) []netip.
 const PasswordFile = stateOwn + "/database-passwords"
 
 func (b *blueprint) passwordFile() change.Step {
-	return step.File{Path: PasswordFile, Content: EncodePasswords(b.Passwords), Attr: change.Root(0o600), Secret: true}
+	return step.File{Path: PasswordFile, Content: EncodePasswords(b.Slot, b.Passwords), Attr: change.Root(0o600), Secret: true}
 }
 
 // NewPasswords makes the passwords of the accounts on a remote server.
@@ -100,9 +100,13 @@ func NewPasswords() map[string]secret.Secret {
 	return made
 }
 
-// EncodePasswords writes the content of PasswordFile: "user password" lines.
-func EncodePasswords(passwords map[string]secret.Secret) []byte {
+// EncodePasswords writes the content of PasswordFile: "user password" lines,
+// after "slot b" when the accounts are in that slot.
+func EncodePasswords(slot Slot, passwords map[string]secret.Secret) []byte {
 	var text []byte
+	if slot == SlotB {
+		text = fmt.Appendf(text, "slot %s\n", slot)
+	}
 	for _, user := range slices.Sorted(maps.Keys(passwords)) {
 		text = fmt.Appendf(text, "%s %s\n", user, passwords[user].Reveal())
 	}
@@ -111,15 +115,18 @@ func EncodePasswords(passwords map[string]secret.Secret) []byte {
 
 // DecodePasswords reads the content of PasswordFile. It gives none for a user
 // that has no password there.
-func DecodePasswords(text []byte) map[string]secret.Secret {
-	passwords := map[string]secret.Secret{}
+func DecodePasswords(text []byte) (slot Slot, passwords map[string]secret.Secret) {
+	slot, passwords = SlotA, map[string]secret.Secret{}
 	for line := range strings.Lines(string(text)) {
 		user, password, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if password != "" {
+		switch {
+		case user == "slot":
+			slot = Slot(password)
+		case password != "":
 			passwords[user] = secret.New(password)
 		}
 	}
-	return passwords
+	return slot, passwords
 }
 
 func (b *blueprint) databaseConf() []byte {
@@ -144,14 +151,15 @@ max_allowed_packet = 64M
 // a remote server, of use from this machine only, or from all of Matomo's.
 func (b *blueprint) account(user string, grants []string) change.Step {
 	d := b.Config.Database
+	login := b.Slot.Login(user)
 	switch {
 	case !d.Remote():
 		return step.Account{Account: user + "@localhost", Grants: grants, Adopt: b.Installed}
 	case d.Credentials == "":
-		return step.GivenAccount{Account: user + "@" + b.clients(), Grants: grants}
+		return step.GivenAccount{Account: login + "@" + b.clients(), Grants: grants}
 	}
 	account := step.Account{
-		Account: user + "@" + b.clients(), Grants: grants,
+		Account: login + "@" + b.clients(), Grants: grants,
 		Remote: true, Password: b.Passwords[user], PasswordFile: PasswordFile,
 	}
 	if d.Network.IsValid() {

@@ -18,6 +18,8 @@ type Secrets struct {
 	Salt      secret.Secret            // of Matomo's tokens and sessions, 16 to 128 letters and digits
 	Superuser secret.Secret            // password of the first login, 12 to 128 printable characters
 	Accounts  map[string]secret.Secret // passwords on the remote database server, by user: all of RemoteUsers, or none
+	Slot      Slot                     // that these accounts are in; empty: SlotA
+	Version   string                   // names where they come from, such as a version of a secret; may be empty
 }
 
 // RemoteUsers are the accounts of a Matomo on a remote database server.
@@ -32,12 +34,15 @@ type secretsFile struct {
 	Salt      string            `yaml:"salt,omitempty"`
 	Superuser string            `yaml:"superuser,omitempty"`
 	Accounts  map[string]string `yaml:"accounts,omitempty"`
+	Slot      Slot              `yaml:"slot,omitempty"`
+	Version   string            `yaml:"version,omitempty"`
 }
 
 // Passwords go into configuration files, SQL and forms: none needs a space or
 // a character that one of these treats in its own way.
 var (
 	goodSalt     = regexp.MustCompile(`^[A-Za-z0-9]{16,128}$`)
+	goodVersion  = regexp.MustCompile(`^[A-Za-z0-9-]{0,64}$`)
 	goodPassword = regexp.MustCompile(`^[A-Za-z0-9!#%()*+,./:;<=>?@^_{|}~-]{12,128}$`)
 )
 
@@ -45,9 +50,9 @@ var (
 func DecodeSecrets(text []byte) (Secrets, error) {
 	var f secretsFile
 	if err := yaml.UnmarshalWithOptions(text, &f, yaml.Strict()); err != nil {
-		return Secrets{}, errors.New("it may have the keys salt, superuser and accounts, and nothing else")
+		return Secrets{}, errors.New("it may have the keys salt, superuser, accounts, slot and version, and nothing else")
 	}
-	s := Secrets{Salt: secret.New(f.Salt), Superuser: secret.New(f.Superuser), Accounts: map[string]secret.Secret{}}
+	s := Secrets{Salt: secret.New(f.Salt), Superuser: secret.New(f.Superuser), Accounts: map[string]secret.Secret{}, Slot: f.Slot, Version: f.Version}
 	if f.Salt != "" && !goodSalt.MatchString(f.Salt) {
 		return Secrets{}, errors.New("salt must be 16 to 128 letters and digits")
 	}
@@ -66,12 +71,21 @@ func DecodeSecrets(text []byte) (Secrets, error) {
 	if len(s.Accounts) != 0 && len(s.Accounts) != len(RemoteUsers()) {
 		return Secrets{}, fmt.Errorf("accounts must have a password for each of %q", RemoteUsers())
 	}
+	if f.Slot != "" && (len(s.Accounts) == 0 || f.Slot != SlotA && f.Slot != SlotB) {
+		return Secrets{}, fmt.Errorf("slot says which accounts the passwords of accounts are for: %q or %q", SlotA, SlotB)
+	}
+	if !goodVersion.MatchString(f.Version) {
+		return Secrets{}, errors.New("version must be at most 64 letters, digits and hyphens")
+	}
 	return s, nil
 }
 
 // Encode writes the text of the file.
 func (s Secrets) Encode() ([]byte, error) {
-	f := secretsFile{Salt: s.Salt.Reveal(), Superuser: s.Superuser.Reveal(), Accounts: map[string]string{}}
+	f := secretsFile{Salt: s.Salt.Reveal(), Superuser: s.Superuser.Reveal(), Accounts: map[string]string{}, Version: s.Version}
+	if len(s.Accounts) > 0 && s.Slot == SlotB {
+		f.Slot = s.Slot
+	}
 	for user, password := range s.Accounts {
 		f.Accounts[user] = password.Reveal()
 	}

@@ -27,6 +27,8 @@ const (
 	errNeedsPrivilege = 1227
 	errNoPassword     = 1698
 	errWeakPassword   = 1819
+	errLocked         = 4151 // of MariaDB
+	errLockedMySQL    = 3118
 )
 
 // Explain adds to an error of the server a hint what to look at.
@@ -100,11 +102,11 @@ func (s Server) Accepts(ctx context.Context, user string, password secret.Secret
 }
 
 // KeptOut tells whether an error means that the server does not let an account
-// in from this machine with this password. It does not say which of the three
-// is wrong.
+// in from this machine with this password, or not at all. It does not say what
+// of it is wrong.
 func KeptOut(err error) bool {
 	var refused *mysql.MySQLError
-	return errors.As(err, &refused) && slices.Contains([]uint16{errAccessDenied, errHostNotAllowed, errNoPassword}, refused.Number)
+	return errors.As(err, &refused) && slices.Contains([]uint16{errAccessDenied, errHostNotAllowed, errNoPassword, errLocked, errLockedMySQL}, refused.Number)
 }
 
 // Identified is the part of CREATE USER and ALTER USER that sets a password

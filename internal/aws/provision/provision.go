@@ -6,13 +6,8 @@ package provision
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"rocca/internal/aws/client"
 )
@@ -38,7 +33,7 @@ func Grant(ctx context.Context, c client.Config, r Right, until time.Time) error
 	if err != nil {
 		return fmt.Errorf("write the policy %s: %w", PolicyName, err)
 	}
-	_, err = iam.NewFromConfig(c).PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &r.Role, PolicyName: aws.String(PolicyName), PolicyDocument: &document})
+	err = client.AskQuery(ctx, c, "iam:PutRolePolicy", client.Form{"RoleName": r.Role, "PolicyName": PolicyName, "PolicyDocument": document}, nil)
 	if err != nil {
 		return fmt.Errorf("let %s make the accounts of the database: %w", r.Role, client.Explain(err))
 	}
@@ -47,9 +42,8 @@ func Grant(ctx context.Context, c client.Config, r Right, until time.Time) error
 
 // Revoke takes the right back. That it is not there is no error.
 func Revoke(ctx context.Context, c client.Config, role string) error {
-	_, err := iam.NewFromConfig(c).DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &role, PolicyName: aws.String(PolicyName)})
-	var none *types.NoSuchEntityException
-	if err != nil && !errors.As(err, &none) {
+	err := client.AskQuery(ctx, c, "iam:DeleteRolePolicy", client.Form{"RoleName": role, "PolicyName": PolicyName}, nil)
+	if err != nil && !client.Refused(err, "NoSuchEntity") {
 		return fmt.Errorf("take from %s the right to make the accounts of the database: %w", role, client.Explain(err))
 	}
 	return nil

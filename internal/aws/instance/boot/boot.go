@@ -15,6 +15,7 @@ import (
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/instance"
 	"rocca/internal/config"
+	"rocca/internal/durable"
 	"rocca/internal/progress"
 	"rocca/internal/secret"
 )
@@ -84,12 +85,12 @@ func (b *boot) run(ctx context.Context) error {
 	if err := b.resolve(ctx); err != nil {
 		return err
 	}
-	secrets, err := b.secrets(ctx)
+	secrets, err := b.secrets(ctx, "")
 	if err != nil {
 		return err
 	}
 	if b.config.Database.Host == "" {
-		secrets.Accounts = nil // a local MariaDB knows accounts by their Unix users
+		secrets.Accounts, secrets.Slot = nil, "" // a local MariaDB knows accounts by their Unix users
 	}
 	text, err := secrets.Encode()
 	if err != nil {
@@ -105,7 +106,7 @@ func (b *boot) run(ctx context.Context) error {
 		return err
 	}
 	if b.config.Database.Host != "" {
-		if err := b.awaitDatabase(ctx, secrets.Accounts); err != nil {
+		if err := b.awaitDatabase(ctx, secrets.Secrets); err != nil {
 			return err
 		}
 	}
@@ -153,21 +154,7 @@ func write(name string, text []byte) error {
 	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
 		return fmt.Errorf("write %s: %s is no directory", name, dir)
 	}
-	part, err := os.CreateTemp(dir, "."+path.Base(name)+".*") // 0600, and new
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	_, err = part.Write(text)
-	if err == nil {
-		err = part.Sync()
-	}
-	if err = errors.Join(err, part.Close()); err == nil {
-		err = os.Rename(part.Name(), name)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, errors.Join(err, os.Remove(part.Name())))
-	}
-	return nil
+	return durable.Write(name, text, durable.Attr{Mode: 0o600})
 }
 
 func remove(name string) error {

@@ -75,6 +75,21 @@ func TestDeriveTakesWhatIsGiven(t *testing.T) {
 	}
 }
 
+// TestDeriveOfSlot: a slot has passwords of its own, also those that nobody gave.
+func TestDeriveOfSlot(t *testing.T) {
+	all := map[string]bool{}
+	for _, slot := range []string{"", "a", "b"} {
+		got, err := Derive([]byte(`{"seed": "` + seed + `", "slot": "` + slot + `"}`))
+		if err != nil || string(got.Slot) != slot {
+			t.Fatalf("slot %q: %q, %v", slot, got.Slot, err)
+		}
+		all[got.Accounts["matomo"].Reveal()] = true
+	}
+	if len(all) != 2 {
+		t.Errorf("three secrets of two slots have %d passwords", len(all))
+	}
+}
+
 func TestDeriveRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":         ``,
@@ -83,6 +98,7 @@ func TestDeriveRefuses(t *testing.T) {
 		"an unknown key":  `{"seed":"` + seed + `","hunter2":"x"}`,
 		"a short seed":    `{"seed":"hunter2"}`,
 		"a foreign user":  `{"seed":"` + seed + `","accounts":{"root":"hunter2"}}`,
+		"another slot":    `{"seed":"` + seed + `","slot":"hunter2"}`,
 		"of another type": `{"seed":"` + seed + `","salt":["hunter2"]}`,
 	} {
 		if _, err := Derive([]byte(text)); err == nil || strings.Contains(err.Error(), "hunter2") {
@@ -227,17 +243,31 @@ func TestSecrets(t *testing.T) {
 	b.config.Secret = *made.ARN
 	// A role that was just made is refused for some seconds.
 	cloud.Fail("secretsmanager", "GetSecretValue", 1, 1, awstest.Denied)
-	got, err := b.secrets(t.Context())
+	got, err := b.secrets(t.Context(), "")
 	if err != nil || got.Accounts["matomo"].IsZero() {
 		t.Fatalf("%v", err)
 	}
 	if told := strings.Join(*said, "\n"); !strings.Contains(told, "the app secret") || strings.Contains(told, seed) {
 		t.Errorf("it says %s", told)
 	}
+	if got.Version != *made.VersionId {
+		t.Errorf("the version is %q, want %q", got.Version, *made.VersionId)
+	}
 	if _, err := secrets.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: made.ARN, SecretString: aws.String("hunter2")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.secrets(t.Context()); err == nil || strings.Contains(err.Error(), "hunter2") {
+	host := &Host{b}
+	if old, err := host.Secrets(t.Context(), *made.VersionId); err != nil || old.Version != *made.VersionId || old.Accounts["matomo"] != got.Accounts["matomo"] {
+		t.Errorf("the version from before: %v", err)
+	}
+	if _, err := host.Secrets(t.Context(), "00000000-0000-0000-0000-000000000000"); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+		t.Errorf("a version that there is not: %v", err)
+	}
+	b.config.Database.Host = ""
+	if local, err := host.Secrets(t.Context(), *made.VersionId); err != nil || local.Accounts != nil || local.Salt.IsZero() {
+		t.Errorf("with a database of its own: %v", err)
+	}
+	if _, err := b.secrets(t.Context(), ""); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a secret of another form: %v", err)
 	}
 }

@@ -96,12 +96,17 @@ func (b *boot) resolve(ctx context.Context) error {
 	return nil
 }
 
-// secrets fetches the app secret and derives all others.
-func (b *boot) secrets(ctx context.Context) (Secrets, error) {
+// secrets fetches a version of the app secret, the current one when empty, and
+// derives all others.
+func (b *boot) secrets(ctx context.Context, version string) (Secrets, error) {
 	var text secret.Secret
 	err := b.retry(ctx, rolePatience, func() (string, error) {
 		var err error
-		if text, err = b.secretValue(ctx, b.config.Secret); err != nil {
+		text, version, err = b.secretValue(ctx, b.config.Secret, version)
+		if client.Refused(err, "ResourceNotFoundException") && version != "" {
+			return "", err // a version does not come about by waiting
+		}
+		if err != nil {
 			return "the app secret", err
 		}
 		return "", nil
@@ -113,21 +118,31 @@ func (b *boot) secrets(ctx context.Context) (Secrets, error) {
 	if err != nil {
 		return Secrets{}, fmt.Errorf("read the app secret %s: %w", b.config.Secret, err)
 	}
+	derived.Version = version
 	return derived, nil
 }
 
-func (b *boot) secretValue(ctx context.Context, arn string) (secret.Secret, error) {
-	var answer struct{ SecretString string }
-	if err := client.Ask(ctx, b.cloud, "secretsmanager:GetSecretValue", client.Fields{"SecretId": arn}, &answer); err != nil {
-		return secret.Secret{}, client.Explain(err)
+// secretValue fetches a version of a secret, the current one when empty, and
+// tells which it is.
+func (b *boot) secretValue(ctx context.Context, arn, version string) (value secret.Secret, is string, err error) {
+	fields := client.Fields{"SecretId": arn, "VersionStage": "AWSCURRENT"}
+	if version != "" {
+		fields = client.Fields{"SecretId": arn, "VersionId": version}
 	}
-	return secret.New(answer.SecretString), nil
+	var answer struct {
+		SecretString string
+		Version      string `json:"VersionId"`
+	}
+	if err := client.Ask(ctx, b.cloud, "secretsmanager:GetSecretValue", fields, &answer); err != nil {
+		return secret.Secret{}, version, client.Explain(err)
+	}
+	return secret.New(answer.SecretString), answer.Version, nil
 }
 
 // administrator reads the login of the database's administrator, in the form
 // that RDS keeps it.
 func (b *boot) administrator(ctx context.Context) (account, error) {
-	text, err := b.secretValue(ctx, b.config.Database.Master)
+	text, _, err := b.secretValue(ctx, b.config.Database.Master, "")
 	if err != nil {
 		return account{}, err
 	}

@@ -15,14 +15,13 @@ import (
 	"rocca/internal/blueprint"
 	"rocca/internal/config"
 	"rocca/internal/mariadb"
-	"rocca/internal/secret"
 )
 
 // awaitDatabase returns when Matomo's accounts can log in and its tables are
 // there. Where they are not, the instance that has the role of the worker makes
 // them, as soon as it may read the administrator's secret: whoever deploys gives
 // it that right for half an hour. The others wait for it.
-func (b *boot) awaitDatabase(ctx context.Context, accounts map[string]secret.Secret) error {
+func (b *boot) awaitDatabase(ctx context.Context, accounts blueprint.Secrets) error {
 	ca, err := os.ReadFile(instance.CAPath)
 	if err != nil {
 		return fmt.Errorf("read the authorities of the database: %w", err)
@@ -82,9 +81,9 @@ var errNotMade = errors.New("the accounts and tables of Matomo are not there")
 
 // ready looks whether each account can log in, and the tracker's account sees a
 // table, which it is granted last of all.
-func (d database) ready(ctx context.Context, accounts map[string]secret.Secret) error {
+func (d database) ready(ctx context.Context, accounts blueprint.Secrets) error {
 	for _, user := range []string{blueprint.AdminUser, blueprint.UIUser, blueprint.TrackerUser} {
-		conn, err := d.open(account{user, accounts[user]})
+		conn, err := d.open(account{accounts.Slot.Login(user), accounts.Accounts[user]})
 		if err != nil {
 			return err
 		}

@@ -26,9 +26,9 @@ const leastSeed = 32
 
 // Derive makes the secrets of a deployment from the text of its app secret:
 //
-//	{"seed": "...", "salt": "...", "superuser": "...", "cache": "...", "accounts": {"USER": "..."}}
+//	{"seed": "...", "salt": "...", "superuser": "...", "cache": "...", "accounts": {"USER": "..."}, "slot": "b"}
 //
-// Only seed is needed. What has no value of its own is derived from it by HKDF
+// Only seed is needed. Without slot the accounts are in the first one. What has no value of its own is derived from it by HKDF
 // (RFC 5869) with SHA-256, so that every instance knows the same. Errors show
 // nothing of the text.
 func Derive(text []byte) (Secrets, error) {
@@ -38,14 +38,18 @@ func Derive(text []byte) (Secrets, error) {
 		Superuser string            `json:"superuser"`
 		Cache     string            `json:"cache"`
 		Accounts  map[string]string `json:"accounts"`
+		Slot      blueprint.Slot    `json:"slot"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&given); err != nil || decoder.Decode(new(any)) != io.EOF {
-		return Secrets{}, errors.New("the app secret must be a JSON object with seed, and may have salt, superuser, cache and accounts")
+		return Secrets{}, errors.New("the app secret must be a JSON object with seed, and may have salt, superuser, cache, accounts and slot")
 	}
 	if len(given.Seed) < leastSeed {
 		return Secrets{}, fmt.Errorf("the seed of the app secret must have at least %d characters", leastSeed)
+	}
+	if given.Slot != "" && given.Slot != blueprint.SlotA && given.Slot != blueprint.SlotB {
+		return Secrets{}, fmt.Errorf("slot of the app secret must be %q or %q", blueprint.SlotA, blueprint.SlotB)
 	}
 	var problems []error
 	expand := func(info string, bytes int) []byte {
@@ -65,9 +69,9 @@ func Derive(text []byte) (Secrets, error) {
 		s.Salt = secret.New(hex.EncodeToString(expand("rocca/salt", 16))) // in the form of Matomo's own
 	}
 	s.Superuser = password(given.Superuser, "rocca/superuser")
-	s.Accounts = map[string]secret.Secret{}
+	s.Slot, s.Accounts = given.Slot, map[string]secret.Secret{}
 	for _, user := range blueprint.RemoteUsers() {
-		s.Accounts[user] = password(given.Accounts[user], "rocca/account/"+user)
+		s.Accounts[user] = password(given.Accounts[user], "rocca/account/"+given.Slot.Login(user))
 		delete(given.Accounts, user)
 	}
 	if len(given.Accounts) > 0 {

@@ -38,8 +38,11 @@ var protocols = map[string]struct {
 	"config":               {target: "StarlingDoveService"},
 	"ec2":                  {version: "2016-11-15"},
 	"ec2-instance-connect": {target: "AWSEC2InstanceConnectService"},
+	"elasticache":          {version: "2015-02-02"},
 	"elasticloadbalancing": {version: "2015-12-01"},
 	"iam":                  {version: "2010-05-08"},
+	"logs":                 {target: "Logs_20140328"},
+	"wafv2":                {target: "AWSWAF_20190729"},
 	"kms":                  {target: "TrentService"},
 	"pricing":              {target: "AWSPriceListService"},
 	"rds":                  {version: "2014-10-31"},
@@ -57,6 +60,18 @@ var paths = map[string]string{
 	"guardduty:GetDetector":                  "GET /detector/1",
 	"guardduty:ListDetectors":                "GET /detector",
 	"guardduty:UpdateDetector":               "POST /detector/1",
+	"backup:GetBackupPlan":                   "GET /backup/plans/shop",
+	"backup:ListBackupPlans":                 "GET /backup/plans",
+	"backup:ListBackupVaults":                "GET /backup-vaults",
+	"backup:ListTags":                        "GET /tags/arn:aws:backup:eu-central-1:123456789012:backup-vault:shop",
+	"route53:ListHostedZones":                "GET /2013-04-01/hostedzone",
+	"s3:GetBucketAcl":                        "GET /shop-artefacts?acl",
+	"s3:GetBucketLogging":                    "GET /shop-artefacts?logging",
+	"s3:GetBucketPolicy":                     "GET /shop-artefacts?policy",
+	"s3:GetBucketTagging":                    "GET /shop-artefacts?tagging",
+	"s3:GetBucketVersioning":                 "GET /shop-artefacts?versioning",
+	"s3:GetLifecycleConfiguration":           "GET /shop-artefacts?lifecycle",
+	"s3:ListAllMyBuckets":                    "GET /",
 	"backup:CreateBackupVault":               "PUT /backup-vaults/shop",
 	"backup:PutBackupVaultLockConfiguration": "PUT /backup-vaults/shop/vault-lock",
 	"inspector2:BatchGetAccountStatus":       "POST /status/batch/get",
@@ -82,10 +97,14 @@ var narrow = map[string]string{
 	"ec2:DescribeSnapshots":     "&SnapshotId.1=snap-0",
 }
 
-// besides are actions that another call asks for, or a service that moto has
-// not: what they are worth only AWS can tell.
+// besides are actions that another call asks for, of a service that moto has
+// not, or that it knows by other names: what they are worth only AWS can tell.
 var besides = []string{
-	"access-analyzer:CreateAnalyzer", "access-analyzer:ListAnalyzers", "access-analyzer:TagResource", "ec2-instance-connect:OpenTunnel",
+	"access-analyzer:CreateAnalyzer", "access-analyzer:ListFindings", "backup:GetBackupSelection", "backup:ListBackupSelections", "backup:ListProtectedResources", "backup:ListRestoreJobs",
+	"budgets:ViewBudget", "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricStatistics", "cloudwatch:ListTagsForResource", "guardduty:GetFindings", "guardduty:ListFindings", "inspector2:ListFindings",
+	"kms:CreateGrant", "kms:DescribeKey", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "rds:AddTagsToResource", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketOwnershipControls", "s3:GetBucketPublicAccessBlock", "s3:GetEncryptionConfiguration", "s3:PutBucketPublicAccessBlock",
+	"secretsmanager:RotateSecret", "securityhub:GetEnabledStandards", "wafv2:TagResource",
+	"access-analyzer:ListAnalyzers", "access-analyzer:TagResource", "ec2-instance-connect:OpenTunnel",
 	"guardduty:TagResource", "iam:PassRole", "kms:Decrypt", "pricing:GetProducts", "securityhub:TagResource",
 }
 

@@ -24,9 +24,11 @@ var update = flag.Bool("update", false, "write calls.txt")
 // nobody's fails TestCallsAreCurrent.
 var packages = map[Job][]string{
 	Deploy:  {"artefact", "cost", "deploy", "doctor", "handover", "image", "info", "leftover", "provision", "shell", "vault"},
-	Audit:   {"account", "cost", "doctor", "image", "info"},
+	Audit:   {"account", "cloud", "cost", "doctor", "image", "info", "watch"},
 	Account: {"account"},
 	Login:   {"info", "login"},
+	Rotate:  {"fleet", "info", "provision", "rotate"},
+	Respond: {"fleet", "info", "provision", "respond", "rotate"},
 }
 
 // others call AWS by other rights than the user's.
@@ -35,6 +37,7 @@ var others = map[string]string{
 	"awstest":   "tests",
 	"cfntest":   "tests",
 	"wholetest": "tests",
+	"worldtest": "tests",
 }
 
 // prefixes of actions, where they are not named as the SDK's package is.
@@ -46,34 +49,42 @@ var prefixes = map[string]string{
 // renamed are operations whose actions have other names, or that need others
 // beside their own.
 var renamed = map[string][]string{
-	"budgets:CreateBudget":            {"budgets:ModifyBudget"},
-	"budgets:DescribeBudget":          {"budgets:ViewBudget"},
-	"budgets:DescribeBudgets":         {"budgets:ViewBudget"},
-	"config:PutConfigurationRecorder": {"config:PutConfigurationRecorder", "iam:PassRole"},
-	"guardduty:CreateDetector":        {"guardduty:CreateDetector", "guardduty:TagResource", "iam:CreateServiceLinkedRole"},
-	"inspector2:Enable":               {"inspector2:Enable", "iam:CreateServiceLinkedRole"},
-	"securityhub:EnableSecurityHub":   {"securityhub:EnableSecurityHub", "securityhub:TagResource", "iam:CreateServiceLinkedRole"},
-	"access-analyzer:CreateAnalyzer":  {"access-analyzer:CreateAnalyzer", "access-analyzer:TagResource", "iam:CreateServiceLinkedRole"},
-	"s3:CompleteMultipartUpload":      {"s3:PutObject"},
-	"s3:CopyObject":                   {"s3:GetObject", "s3:PutObject"},
-	"s3:CreateMultipartUpload":        {"s3:PutObject"},
-	"s3:DeleteObjects":                {"s3:DeleteObject", "s3:DeleteObjectVersion"},
-	"s3:GetBucketEncryption":          {"s3:GetEncryptionConfiguration"},
-	"s3:HeadBucket":                   {"s3:ListBucket"},
-	"s3:HeadObject":                   {"s3:GetObject"},
-	"s3:ListBuckets":                  {"s3:ListAllMyBuckets"},
-	"s3:ListObjectVersions":           {"s3:ListBucketVersions"},
-	"s3:ListObjectsV2":                {"s3:ListBucket"},
-	"s3:UploadPart":                   {"s3:PutObject"},
-	"sts:GetCallerIdentity":           nil, // nobody needs to be allowed
+	"budgets:CreateBudget":                       {"budgets:ModifyBudget"},
+	"budgets:DescribeBudget":                     {"budgets:ViewBudget"},
+	"budgets:DescribeBudgets":                    {"budgets:ViewBudget"},
+	"budgets:DescribeNotificationsForBudget":     {"budgets:ViewBudget"},
+	"budgets:DescribeSubscribersForNotification": {"budgets:ViewBudget"},
+	"config:PutConfigurationRecorder":            {"config:PutConfigurationRecorder", "iam:PassRole"},
+	"guardduty:CreateDetector":                   {"guardduty:CreateDetector", "guardduty:TagResource", "iam:CreateServiceLinkedRole"},
+	"inspector2:Enable":                          {"inspector2:Enable", "iam:CreateServiceLinkedRole"},
+	"securityhub:EnableSecurityHub":              {"securityhub:EnableSecurityHub", "securityhub:TagResource", "iam:CreateServiceLinkedRole"},
+	"access-analyzer:CreateAnalyzer":             {"access-analyzer:CreateAnalyzer", "access-analyzer:TagResource", "iam:CreateServiceLinkedRole"},
+	"s3:CompleteMultipartUpload":                 {"s3:PutObject"},
+	"s3:CopyObject":                              {"s3:GetObject", "s3:PutObject"},
+	"s3:CreateMultipartUpload":                   {"s3:PutObject"},
+	"s3:DeleteObjects":                           {"s3:DeleteObject", "s3:DeleteObjectVersion"},
+	"s3:GetBucketEncryption":                     {"s3:GetEncryptionConfiguration"},
+	"s3:HeadBucket":                              {"s3:ListBucket"},
+	"s3:HeadObject":                              {"s3:GetObject"},
+	"s3:ListBuckets":                             {"s3:ListAllMyBuckets"},
+	"s3:ListObjectVersions":                      {"s3:ListBucketVersions"},
+	"s3:ListObjectsV2":                           {"s3:ListBucket"},
+	"s3:UploadPart":                              {"s3:PutObject"},
+	"sts:GetCallerIdentity":                      nil, // nobody needs to be allowed
 }
 
 // besides are actions that a package needs without a call of the SDK.
 var besides = map[string][]string{
-	"account":  {"s3:GetAccountPublicAccessBlock", "s3:PutAccountPublicAccessBlock"},                                                    // see its type block
-	"artefact": {"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutObject"}, // see its type objects
-	"login":    {"ec2:DescribeInstances", "kms:Decrypt"},                                                                                // info lists servers; the key of the secret
-	"shell":    {"ec2-instance-connect:OpenTunnel"},                                                                                     // a WebSocket that rocca signs itself
+	"account":  {"s3:GetAccountPublicAccessBlock", "s3:PutAccountPublicAccessBlock"},                                                                         // see its type block
+	"artefact": {"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutObject"},                      // see its type objects
+	"fleet":    {"ec2-instance-connect:OpenTunnel", "ec2-instance-connect:SendSSHPublicKey", "ec2:DescribeInstanceConnectEndpoints", "ec2:GetConsoleOutput"}, // SSH by package shell
+	"rotate":   {"kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "secretsmanager:RotateSecret"},                                                     // the key of secrets; RDS rotates its own in the caller's name
+	"respond": { // its type bucket; what release puts back; services that encrypt and tag in the caller's name
+		"iam:PassRole", "kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "rds:AddTagsToResource", "wafv2:TagResource",
+		"s3:DeleteObject", "s3:GetBucketAcl", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock", "s3:GetObject", "s3:ListBucket", "s3:PutBucketPublicAccessBlock", "s3:PutObject",
+	},
+	"login": {"ec2:DescribeInstances", "kms:Decrypt"}, // info lists servers; the key of the secret
+	"shell": {"ec2-instance-connect:OpenTunnel"},      // a WebSocket that rocca signs itself
 }
 
 // secrets are reads that tell what an auditor needs not know.
@@ -99,7 +110,7 @@ func TestCallsAreCurrent(t *testing.T) {
 			}
 		}
 	}
-	made.WriteString("# Which actions rocca's own calls need, for each job, and the packages below\n# internal/aws that make the calls. Written by go test ./internal/aws/policy -update\n")
+	made.WriteString("# Which actions rocca's own calls need, for each job, and the packages (of\n# internal/aws and internal/collect) that make the calls. Written by go test ./internal/aws/policy -update\n")
 	for _, job := range Jobs() {
 		by := map[string][]string{}
 		for _, pkg := range packages[job] {
@@ -125,38 +136,46 @@ func TestCallsAreCurrent(t *testing.T) {
 	}
 }
 
-// reads tells whether an action changes nothing.
+// reads tells whether an action changes nothing that anybody minds.
 func reads(action string) bool {
 	_, operation, _ := strings.Cut(action, ":")
-	return slices.ContainsFunc([]string{"BatchGet", "Describe", "Get", "List", "Lookup", "View"}, func(verb string) bool {
+	return action == "iam:GenerateCredentialReport" || slices.ContainsFunc([]string{"BatchGet", "Describe", "Get", "List", "Lookup", "View"}, func(verb string) bool {
 		return strings.HasPrefix(operation, verb)
 	})
 }
 
-// callsOfPackages lists the actions that each package below internal/aws
-// needs, by the first directory of its path.
+// roots are the directories whose packages may call AWS.
+var roots = []string{"..", "../../collect"}
+
+// callsOfPackages lists the actions that each package below the roots needs, by
+// the first directory of its path.
 func callsOfPackages(t *testing.T) map[string][]string {
 	t.Helper()
 	found := map[string]map[string]bool{}
-	err := fs.WalkDir(os.DirFS(".."), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(filepath.Join("..", name))
-		if err != nil {
-			return err
-		}
-		top, _, _ := strings.Cut(name, "/")
-		for _, action := range callsOf(t, name, text) {
-			if found[top] == nil {
-				found[top] = map[string]bool{}
+	for _, root := range roots {
+		err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+				return err
 			}
-			found[top][action] = true
+			top, _, _ := strings.Cut(name, "/")
+			if others[top] == "tests" {
+				return nil
+			}
+			text, err := os.ReadFile(filepath.Join(root, name))
+			if err != nil {
+				return err
+			}
+			for _, action := range callsOf(t, name, text) {
+				if found[top] == nil {
+					found[top] = map[string]bool{}
+				}
+				found[top][action] = true
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	for pkg, actions := range besides {
 		if _, err := os.Stat(filepath.Join("..", pkg)); err != nil {
@@ -240,11 +259,11 @@ func actionsOfInput(services map[string]string, selector *ast.SelectorExpr) []st
 	return actionsOfOperation(services[x.Name], operation)
 }
 
-// isAsk tells whether a call is that of client.Ask or AskREST, which take the
+// isAsk tells whether a call is one of those of package client that take the
 // action.
 func isAsk(call *ast.CallExpr) bool {
 	selector, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || !slices.Contains([]string{"Ask", "AskREST"}, selector.Sel.Name) || len(call.Args) < 5 {
+	if !ok || !slices.Contains([]string{"Ask", "AskQuery", "AskREST", "AskXML"}, selector.Sel.Name) || len(call.Args) < 5 {
 		return false
 	}
 	x, ok := selector.X.(*ast.Ident)

@@ -14,6 +14,7 @@ type limit struct {
 	on      []string  // resources; {name}, {region}, {account} and {zone} are filled in
 	when    Condition //
 	rest    bool      // only for what no limit before has named
+	reads   bool      // also for Audit, which may look at all of an account: what is wrong there may be anybody's
 }
 
 func (l limit) names(action string) bool {
@@ -31,13 +32,27 @@ func limits() []limit {
 	ours := Condition{"StringEquals": {"aws:ResourceTag/rocca:deployment": {"{name}"}}}
 	return []limit{
 		{
+			sid:     "ReadOwnObjects",
+			only:    Audit,
+			actions: []string{"s3:GetObject", "s3:ListBucket"},
+			on:      []string{"arn:aws:s3:::{name}-*"},
+		},
+		{
+			sid:     "EventsOfTheWorld", // those of IAM and root are kept in one region
+			actions: []string{"cloudtrail:LookupEvents"},
+			on:      []string{"*"},
+			when:    Condition{"StringEquals": {"aws:RequestedRegion": {"{region}", "us-east-1"}}},
+			reads:   true,
+		},
+		{
 			sid:     "Stacks",
 			actions: []string{"cloudformation:[CEGRSU]*", "cloudformation:De[lt]*", "cloudformation:Describe[CE]*", "cloudformation:DescribeStack[ERs]*", "cloudformation:ListChangeSets", "cloudformation:ListStackResources"},
 			on:      []string{"arn:aws:cloudformation:{region}:{account}:stack/{name}-*/*"},
+			reads:   true,
 		},
 		{
 			sid:     "Roles",
-			actions: []string{"iam:CreateRole", "iam:DeleteRole", "iam:GetRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateRole*", "iam:*Policy", "iam:*RolePolicies", "iam:ListRoleTags", "iam:*PermissionsBoundary", "iam:*InstanceProfile"},
+			actions: []string{"iam:CreateRole", "iam:DeleteRole", "iam:GetRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateRole*", "iam:*RolePolicy", "iam:*RolePolicies", "iam:ListRoleTags", "iam:*PermissionsBoundary", "iam:*InstanceProfile"},
 			on:      []string{"arn:aws:iam::{account}:role/{name}-*", "arn:aws:iam::{account}:instance-profile/{name}-*"},
 		},
 		{
@@ -52,13 +67,14 @@ func limits() []limit {
 		},
 		{
 			sid:     "SecretOfTheDatabase", // RDS makes it, on behalf of its caller
-			actions: []string{"secretsmanager:CreateSecret", "secretsmanager:DescribeSecret", "secretsmanager:TagResource"},
+			actions: []string{"secretsmanager:CreateSecret", "secretsmanager:DescribeSecret", "secretsmanager:RotateSecret", "secretsmanager:TagResource"},
 			on:      []string{"arn:aws:secretsmanager:{region}:{account}:secret:rds!db-*"},
 		},
 		{
 			sid:     "Parameters",
-			actions: []string{"ssm:*Parameter", "ssm:*Parameters", "ssm:AddTagsToResource", "ssm:ListTagsForResource", "ssm:RemoveTagsFromResource"},
+			actions: []string{"ssm:*Parameter", "ssm:DeleteParameters", "ssm:GetParameters", "ssm:AddTagsToResource", "ssm:ListTagsForResource", "ssm:RemoveTagsFromResource"},
 			on:      []string{"arn:aws:ssm:{region}:{account}:parameter/rocca/{name}/*"},
+			reads:   true,
 		},
 		{
 			sid:     "KeysOfTheGuide", // rocca aws ssh --legacy-key
@@ -90,7 +106,7 @@ func limits() []limit {
 		},
 		{
 			sid:     "KeysForServices", // that encrypt on behalf of their caller
-			actions: []string{"kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey*", "kms:RetireGrant"},
+			actions: []string{"kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:RetireGrant"},
 			on:      []string{"arn:aws:kms:{region}:{account}:key/*"},
 			when: Condition{
 				"StringEquals": {"aws:ResourceTag/rocca:deployment": {"{name}"}},
@@ -225,6 +241,72 @@ func limits() []limit {
 			when:    ours,
 		},
 		{
+			sid:     "OwnRulesOfAnIncident",
+			only:    Respond,
+			actions: []string{"ec2:RevokeSecurityGroup*", "ec2:ReplaceNetworkAclAssociation", "ec2:DisassociateAddress", "ec2:AssociateAddress"},
+			on:      []string{"arn:aws:ec2:{region}:{account}:*"},
+			when:    ours,
+		},
+		{
+			// A card has no tag. It gets into groups of ours only, and an address
+			// of ours.
+			sid:     "NetworkCards",
+			only:    Respond,
+			actions: []string{"ec2:ModifyNetworkInterfaceAttribute", "ec2:AssociateAddress", "ec2:*ssignIpv6Addresses"},
+			on:      []string{"arn:aws:ec2:{region}:{account}:network-interface/*"},
+		},
+		{
+			sid:     "GroupsOfCards",
+			only:    Respond,
+			actions: []string{"ec2:ModifyNetworkInterfaceAttribute"},
+			on:      []string{"arn:aws:ec2:{region}:{account}:security-group/*"},
+			when:    ours,
+		},
+		{
+			sid:     "CopyDisks",
+			only:    Respond,
+			actions: []string{"ec2:CreateSnapshot", "ec2:CreateSnapshots"},
+			on:      []string{"arn:aws:ec2:{region}:{account}:instance/*", "arn:aws:ec2:{region}:{account}:volume/*"},
+			when:    ours,
+		},
+		{
+			sid:     "NewCopies",
+			only:    Respond,
+			actions: []string{"ec2:CopySnapshot", "ec2:CreateSnapshot", "ec2:CreateSnapshots"},
+			on:      []string{"arn:aws:ec2:{region}::snapshot/*"},
+		},
+		{
+			sid:     "KeepCopies",
+			only:    Respond,
+			actions: []string{"ec2:LockSnapshot", "ec2:ModifySnapshotAttribute"},
+			on:      []string{"arn:aws:ec2:{region}::snapshot/*"},
+			when:    Condition{"Null": {"aws:ResourceTag/rocca:case": {"false"}}},
+		},
+		{
+			sid:     "RunOnServers",
+			actions: []string{"ssm:SendCommand"},
+			on:      []string{"arn:aws:ec2:{region}:{account}:instance/*"},
+			when:    ours,
+		},
+		{
+			sid:     "RunAsShell",
+			actions: []string{"ssm:SendCommand"},
+			on:      []string{"arn:aws:ssm:{region}::document/AWS-RunShellScript"},
+		},
+		{
+			sid:     "StolenKeys",
+			only:    Respond,
+			actions: []string{"iam:ListAccessKeys", "iam:ListAttachedUserPolicies", "iam:ListUserPolicies", "iam:PutUserPolicy", "iam:UpdateAccessKey"},
+			on:      []string{"arn:aws:iam::{account}:user/*"},
+		},
+		{
+			sid:     "Quarantine",
+			only:    Respond,
+			actions: []string{"iam:AttachUserPolicy"},
+			on:      []string{"arn:aws:iam::{account}:user/*"},
+			when:    Condition{"ArnLike": {"iam:PolicyARN": {"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine*"}}},
+		},
+		{
 			sid:     "DefaultRules", // AWS makes the default group of a network, without a tag
 			only:    Account,
 			actions: []string{"ec2:RevokeSecurityGroup*"},
@@ -232,7 +314,7 @@ func limits() []limit {
 		},
 		{
 			sid:     "OwnEdge",
-			actions: []string{"elasticloadbalancing:Delete*", "elasticloadbalancing:Deregister*", "elasticloadbalancing:Modify*", "elasticloadbalancing:RemoveTags", "elasticloadbalancing:RemoveListenerCertificates"},
+			actions: []string{"elasticloadbalancing:Delete*", "elasticloadbalancing:Deregister*", "elasticloadbalancing:Modify*", "elasticloadbalancing:RegisterTargets", "elasticloadbalancing:RemoveTags", "elasticloadbalancing:RemoveListenerCertificates"},
 			on:      []string{"arn:aws:elasticloadbalancing:{region}:{account}:*"},
 			when:    ours,
 		},
@@ -271,6 +353,7 @@ func limits() []limit {
 			actions: []string{"account:*", "pricing:*", "s3:*AccountPublicAccessBlock", "s3:ListAllMyBuckets", "iam:*", "route53:*", "sts:*"},
 			on:      []string{"*"},
 			rest:    true,
+			reads:   true,
 		},
 		{
 			sid:     "InTheRegion",
@@ -278,6 +361,7 @@ func limits() []limit {
 			on:      []string{"*"},
 			when:    Condition{"StringEquals": {"aws:RequestedRegion": {"{region}"}}},
 			rest:    true,
+			reads:   true,
 		},
 	}
 }

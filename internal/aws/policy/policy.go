@@ -25,11 +25,13 @@ const (
 	Deploy  Job = "deploy"  // plan, deploy, destroy, and all that looks
 	Audit   Job = "audit"   // what looks and changes nothing
 	Account Job = "account" // settings of the whole account
-	Login   Job = "login"   // the password of the first login, the one job that reads a secret
+	Login   Job = "login"   // the password of the first login: it reads the secret
+	Rotate  Job = "rotate"  // new passwords: it reads the secret, and writes the next
+	Respond Job = "respond" // an incident: containment, evidence, and rotation
 )
 
 // Jobs lists the jobs that have a policy.
-func Jobs() []Job { return []Job{Deploy, Audit, Account, Login} }
+func Jobs() []Job { return []Job{Deploy, Audit, Account, Login, Rotate, Respond} }
 
 // Scope is what a policy is limited to.
 type Scope struct {
@@ -119,7 +121,7 @@ func statements(job Job, actions []string, s Scope) []Statement {
 	var all []Statement
 	named := map[string]bool{}
 	for _, l := range limits() {
-		if l.only != "" && l.only != job {
+		if l.only != "" && l.only != job || job == Audit && l.only == "" && !l.reads {
 			continue
 		}
 		statement := Statement{Sid: l.sid, Effect: "Allow", Resource: filled(fill, l.on), Condition: l.when.filled(fill)}

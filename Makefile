@@ -52,7 +52,7 @@ man: build ## Write the manual pages to dist/man
 	@mkdir -p dist/man && bin/rocca docs man dist/man
 
 docs: ## Write the generated pages of docs/ anew
-	@scripts/go test -count=1 ./cmd/rocca -run 'TestCommandReference' -update
+	@scripts/go test -count=1 ./cmd/rocca -run 'TestCommandReference|TestRunbook' -update
 	@scripts/go test -count=1 ./internal/config ./internal/control ./internal/prove ./internal/aws/settings ./internal/aws/cost ./internal/aws/policy -update
 
 clean: ## Remove what make built; demo servers stay (rocca demo down NAME)

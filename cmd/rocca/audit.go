@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -18,12 +17,8 @@ import (
 
 type auditFlags struct {
 	look     lookFlags
-	format   string
-	output   string
-	failOn   string
-	only     []string
+	report   reportFlags
 	baseline string
-	all      bool
 }
 
 func newAuditCommand() *cobra.Command {
@@ -51,32 +46,13 @@ such finding, but something could not be seen, 10 no Matomo here.`,
 	}
 	f := cmd.Flags()
 	flags.look.add(cmd)
-	f.StringVar(&flags.format, "format", "text", "text, json, sarif, html or junit")
-	f.StringVarP(&flags.output, "output", "o", "", "write the report to this file")
-	f.StringVar(&flags.failOn, "fail-on", "low", "least severity that makes the exit status 1: critical, high, medium or low")
-	f.StringSliceVar(&flags.only, "only", nil, "only these controls or areas, such as FS-04,TLS")
+	flags.report.add(cmd, "all")
 	f.StringVar(&flags.baseline, "baseline", "", "earlier report (JSON): tell what is new and what is fixed")
-	f.BoolVar(&flags.all, "all", false, "also list what passes (text)")
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(report.Formats, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"critical", "high", "medium", "low"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("only", completeControls)
 	return cmd
 }
 
 func (f *auditFlags) run(cmd *cobra.Command) error {
-	var failOn model.Severity
-	if err := failOn.UnmarshalText([]byte(f.failOn)); err != nil {
-		return fmt.Errorf("read --fail-on: %w", err)
-	}
-	controls, err := control.Select(f.only)
-	if err != nil {
-		return err
-	}
-	style := report.Style{All: f.all}
-	if f.output == "" {
-		style = terminalStyle(cmd.OutOrStdout(), style)
-	}
-	to, err := report.In(f.format, style)
+	judge, err := f.report.read(cmd, control.OfServer())
 	if err != nil {
 		return err
 	}
@@ -84,22 +60,13 @@ func (f *auditFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	r := newReport(control.See(server), controls)
+	r := newReport(control.See(server), judge.controls)
 	if f.baseline != "" {
 		if err := f.compare(&r); err != nil {
 			return err
 		}
 	}
-	if err := f.write(cmd, to, r); err != nil {
-		return err
-	}
-	switch {
-	case model.Worst(r.Findings) >= failOn:
-		return &exitError{code: exitFindings}
-	case r.Summary.Count[model.Unknown] > 0:
-		return &exitError{code: exitUnseen}
-	}
-	return nil
+	return judge.tell(cmd, r)
 }
 
 // newReport audits a server.
@@ -143,22 +110,6 @@ func (f *auditFlags) compare(r *model.Report) error {
 		return fmt.Errorf("read the baseline %s: %w", f.baseline, err)
 	}
 	r.Changes = model.Compare(*r, before)
-	return nil
-}
-
-// write writes the report to its file, whole or not at all, or shows it.
-func (f *auditFlags) write(cmd *cobra.Command, to report.Writer, r model.Report) error {
-	var out bytes.Buffer
-	if err := to(&out, r); err != nil {
-		return err
-	}
-	if err := deliver(cmd, f.output, out.Bytes()); err != nil || f.output == "" {
-		return err
-	}
-	// For whoever started it, and for the journal when the timer did.
-	failed := r.Summary.Failed
-	fmt.Fprintf(cmd.ErrOrStderr(), "index %d of 100, %d critical, %d high, %d medium, %d low, %d unknown; the report is in %s\n",
-		r.Summary.Index, failed["critical"], failed["high"], failed["medium"], failed["low"], r.Summary.Count[model.Unknown], f.output)
 	return nil
 }
 

@@ -29,6 +29,7 @@ Start with "rocca aws init", then "rocca aws doctor" and "rocca aws plan".`,
 	cmd.AddCommand(newAWSPlanCommand(), newAWSDeployCommand(), newAWSDestroyCommand(), newAWSProvisionCommand())
 	cmd.AddCommand(newAWSCostCommand(), newAWSDoctorCommand(), newAWSImageCommand())
 	cmd.AddCommand(newAWSPolicyCommand(), newAWSAccountCommand())
+	cmd.AddCommand(newAWSAuditCommand(), newAWSWatchCommand(), newAWSRotateCommand(), newAWSRespondCommand())
 	return cmd
 }
 

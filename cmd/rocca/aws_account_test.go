@@ -137,7 +137,7 @@ func TestAWSPolicy(t *testing.T) {
 			t.Errorf("%s: may make databases: %t, want %t", c.profile, has, c.has)
 		}
 	}
-	if code, _, errs := run("single", "respond"); code != exitUsage || !strings.Contains(errs, `invalid argument "respond"`) {
-		t.Errorf("respond: exit code %d, %s", code, errs)
+	if code, _, errs := run("single", "steal"); code != exitUsage || !strings.Contains(errs, `invalid argument "steal"`) {
+		t.Errorf("steal: exit code %d, %s", code, errs)
 	}
 }

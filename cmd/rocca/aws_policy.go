@@ -23,14 +23,17 @@ func newAWSPolicyCommand() *cobra.Command {
 		jobs = append(jobs, string(job))
 	}
 	cmd := &cobra.Command{
-		Use:   "policy deploy|audit|account|login",
+		Use:   "policy deploy|audit|account|login|rotate|respond",
 		Short: "Print the IAM policies that a job needs, and nothing beyond",
 		Long: `Print the IAM policies that somebody needs who does a job with rocca:
 
   deploy   doctor, plan, deploy, destroy, ssh, and all that looks
-  audit    what looks and changes nothing: doctor, info, cost, account --plan
+  audit    what looks and changes nothing: audit, watch, doctor, info, cost,
+           account --plan
   account  settings of the whole account (rocca aws account)
   login    the password of the first login (rocca aws info --first-login)
+  rotate   new passwords and keys (rocca aws rotate)
+  respond  an incident (rocca aws respond), with rotation
 
 They are made from the calls that rocca's code makes and, for deploy, from what
 CloudFormation needs of its caller for the resources in your templates. They

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rocca/internal/aws/check"
+	"rocca/internal/aws/settings"
 	"rocca/internal/aws/verify"
 	"rocca/internal/secret"
 )
@@ -41,7 +42,7 @@ when something could not be seen.`,
 			if err != nil {
 				return err
 			}
-			target := verify.Target{URL: &url.URL{Scheme: "https", Host: wanted.Domain, Path: "/"}, Connect: connect, Plain: plain, Site: site, Minted: rand.Text()}
+			target := verify.Target{URL: publicURL(wanted), Connect: connect, Plain: plain, Site: site, Minted: rand.Text()}
 			if authority != "" {
 				if target.CA, err = readAuthority(authority); err != nil {
 					return err
@@ -73,6 +74,11 @@ when something could not be seen.`,
 	cmd.Flags().DurationVar(&interval, "interval", 30*time.Second, "with --wait: pause between two tries")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// publicURL is where visitors find the deployment.
+func publicURL(wanted settings.Settings) *url.URL {
+	return &url.URL{Scheme: "https", Host: wanted.Domain, Path: "/"}
 }
 
 // again verifies until nothing fails, or time is up.

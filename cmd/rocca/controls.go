@@ -32,7 +32,7 @@ what it is about, and what must be taken away for it to succeed.`,
 			attackIDs, controlIDs := attacksAmong(ids)
 			var all []explained
 			if len(controlIDs) > 0 {
-				controls, err := control.Select(controlIDs)
+				controls, err := control.Select(control.All(), controlIDs)
 				if err != nil {
 					return err
 				}
@@ -104,7 +104,7 @@ func newControlsCommand() *cobra.Command {
 		Long:  "List the controls of all areas, or of some: id, severity, and the sentence that is true when it passes.",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, wanted []string) error {
-			controls, err := control.Select(wanted)
+			controls, err := control.Select(control.All(), wanted)
 			if err != nil {
 				return err
 			}

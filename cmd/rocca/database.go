@@ -44,7 +44,7 @@ func givenAccounts(d config.Database) bool { return d.Remote() && d.Credentials 
 
 // databaseServer says how to reach the database server: as its administrator,
 // or, when nobody else is known, as the given account for migrations.
-func databaseServer(d config.Database, passwords map[string]secret.Secret) (mariadb.Server, error) {
+func databaseServer(d config.Database, known blueprint.Secrets) (mariadb.Server, error) {
 	if !d.Remote() {
 		return mariadb.Server{}, nil
 	}
@@ -57,17 +57,25 @@ func databaseServer(d config.Database, passwords map[string]secret.Secret) (mari
 		return mariadb.Server{}, fmt.Errorf("read database.ca %s: %w\nhint: it must be the PEM file of the authority that issued the database server's certificate", d.CA, err)
 	}
 	if givenAccounts(d) {
-		return mariadb.Server{Host: d.Host, Port: d.Port, CA: ca, User: blueprint.AdminUser, Password: passwords[blueprint.AdminUser]}, nil
+		return mariadb.Server{Host: d.Host, Port: d.Port, CA: ca, User: known.Slot.Login(blueprint.AdminUser), Password: known.Accounts[blueprint.AdminUser]}, nil
 	}
-	if text, err = readTrusted(d.Credentials, 0o077); err != nil {
-		return mariadb.Server{}, fmt.Errorf("read database.credentials: %w", err)
+	user, password, err := readCredentials("database.credentials", d.Credentials)
+	return mariadb.Server{Host: d.Host, Port: d.Port, CA: ca, User: user, Password: password}, err
+}
+
+// readCredentials reads the login of a database's administrator from a file. what
+// names the setting or flag that names the file.
+func readCredentials(what, path string) (user string, password secret.Secret, err error) {
+	text, err := readTrusted(path, 0o077)
+	if err != nil {
+		return "", secret.Secret{}, fmt.Errorf("read %s: %w", what, err)
 	}
 	var account struct{ Username, Password string }
 	if err := yaml.UnmarshalWithOptions(text, &account, yaml.Strict()); err != nil || account.Username == "" || account.Password == "" {
 		// The cause would show a line of the file.
-		return mariadb.Server{}, fmt.Errorf("read database.credentials %s: it must have the two lines \"username: ...\" and \"password: ...\"", d.Credentials)
+		return "", secret.Secret{}, fmt.Errorf("read %s %s: it must have the two lines \"username: ...\" and \"password: ...\"", what, path)
 	}
-	return mariadb.Server{Host: d.Host, Port: d.Port, CA: ca, User: account.Username, Password: secret.New(account.Password)}, nil
+	return account.Username, secret.New(account.Password), nil
 }
 
 // trustedLimit is the largest file that readTrusted takes, in bytes. The
@@ -124,39 +132,43 @@ func (s *session) remoteDatabase(ctx context.Context, in *blueprint.Input, seen 
 		Networks: blueprint.DatabaseNetworks(host, addresses, nameServers),
 	}
 	in.Passwords = blueprint.NewPasswords()
-	maps.Copy(in.Passwords, s.server.Passwords)
-	s.server.Passwords = in.Passwords
+	maps.Copy(in.Passwords, s.accounts.Accounts)
+	in.Slot = s.accounts.Slot
+	s.server.Passwords = in.Slot.Logins(in.Passwords)
 	return nil
 }
 
-// knownPasswords are those of the accounts on a remote server: what was given,
-// else what rocca made before.
-func knownPasswords(d config.Database, given blueprint.Secrets) (map[string]secret.Secret, error) {
+// knownAccounts are the slot and the passwords of the accounts on a remote
+// server: what was given, else what rocca made before.
+func knownAccounts(d config.Database, given blueprint.Secrets) (blueprint.Secrets, error) {
 	if !d.Remote() {
-		return nil, nil
+		return blueprint.Secrets{}, nil
+	}
+	if len(given.Accounts) > 0 {
+		return blueprint.Secrets{Slot: given.Slot, Accounts: given.Accounts}, nil
 	}
 	stored, err := os.ReadFile(blueprint.PasswordFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the passwords of the database accounts: %w", err)
+		return blueprint.Secrets{}, fmt.Errorf("read the passwords of the database accounts: %w", err)
 	}
-	known := blueprint.DecodePasswords(stored)
-	maps.Copy(known, given.Accounts)
-	return known, nil
+	slot, known := blueprint.DecodePasswords(stored)
+	return blueprint.Secrets{Slot: slot, Accounts: known}, nil
 }
 
 // tryAccounts tries the given accounts: without one of them nothing can be done.
 func (s *session) tryAccounts(ctx context.Context) error {
 	for _, user := range blueprint.RemoteUsers() {
-		password, known := s.server.Passwords[user]
+		login := s.accounts.Slot.Login(user)
+		password, known := s.server.Passwords[login]
 		if !known {
-			return fmt.Errorf("log in to the database server as %s: no password was given\nhint: accounts: in %s has them; or name an administrator who makes the accounts (database: credentials:)", user, s.config.Secrets)
+			return fmt.Errorf("log in to the database server as %s: no password was given\nhint: accounts: in %s has them; or name an administrator who makes the accounts (database: credentials:)", login, s.config.Secrets)
 		}
-		accepted, err := s.server.Database.Server.Accepts(ctx, user, password)
+		accepted, err := s.server.Database.Server.Accepts(ctx, login, password)
 		if err != nil {
 			return err
 		}
 		if !accepted {
-			return fmt.Errorf("log in to the database server as %s: %w\nhint: is it made, and for this machine? rocca makes it when database.credentials names an administrator", user, blueprint.ErrNoAccount)
+			return fmt.Errorf("log in to the database server as %s: %w\nhint: is it made, and for this machine? rocca makes it when database.credentials names an administrator", login, blueprint.ErrNoAccount)
 		}
 	}
 	return nil

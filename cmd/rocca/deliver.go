@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"rocca/internal/durable"
 )
 
 // deliver writes a result to standard output, or to a file that appears only
@@ -19,17 +21,9 @@ func deliver(cmd *cobra.Command, path string, content []byte) error {
 		_, err := cmd.OutOrStdout().Write(content)
 		return err
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".rocca-*")
+	err := durable.Write(path, content, durable.Attr{Mode: 0o600})
 	if err != nil {
-		return notDelivered(path, err)
-	}
-	_, err = temporary.Write(content)
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temporary.Name()))
+		return cmp.Or(deliverable(path), err)
 	}
 	return nil
 }

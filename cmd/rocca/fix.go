@@ -41,7 +41,7 @@ begun, 3 something could not be seen, 5 a change failed and all was taken back,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeControls,
 		RunE: func(cmd *cobra.Command, ids []string) error {
-			controls, err := control.Select(ids)
+			controls, err := control.Select(control.OfServer(), ids)
 			if err != nil {
 				return err
 			}

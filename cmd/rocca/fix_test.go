@@ -39,7 +39,7 @@ func allSteps(t *testing.T) []string {
 // otherwise rocca fix would do nothing, and say so only then.
 func TestFixesNameSteps(t *testing.T) {
 	steps := allSteps(t)
-	for _, c := range control.All() {
+	for _, c := range control.OfServer() {
 		for _, pattern := range c.Fix.Steps {
 			if !slices.ContainsFunc(steps, func(step string) bool { return names(pattern, step) }) {
 				t.Errorf("%s is fixed by %q, which is no step", c.ID, pattern)
@@ -54,7 +54,7 @@ func TestFixesNameSteps(t *testing.T) {
 // What could not be seen is not known to be right: to say that there is nothing
 // to fix would be a lie.
 func TestFixOfWhatCannotBeSeen(t *testing.T) {
-	controls, err := control.Select([]string{"FS-04"})
+	controls, err := control.Select(control.OfServer(), []string{"FS-04"})
 	if err != nil {
 		t.Fatal(err)
 	}

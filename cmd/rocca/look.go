@@ -21,6 +21,7 @@ import (
 	"rocca/internal/collect/app"
 	"rocca/internal/collect/files"
 	"rocca/internal/config"
+	"rocca/internal/document"
 	"rocca/internal/facts"
 	"rocca/internal/mariadb"
 	"rocca/internal/matomo/release"
@@ -136,12 +137,18 @@ func declared(c config.Config) facts.Declared {
 		d.Apps = append(d.Apps, a.Name)
 	}
 	for _, r := range c.Records {
-		d.Records[r.Subject] = facts.Record{Document: r.Document, Date: config.Day(r.Date), Note: r.Note}
+		d.Records[r.Subject] = facts.Record{Document: r.Document, Date: document.Day(r.Date), Note: r.Note}
 	}
-	for _, w := range c.Waivers {
-		d.Waivers = append(d.Waivers, facts.Waiver{ID: w.ID, Scope: w.Scope, Reason: w.Reason, Owner: w.Owner, Until: config.Day(w.Until)})
-	}
+	d.Waivers = waivers(c.Waivers)
 	return d
+}
+
+func waivers(list []document.Waiver) []facts.Waiver {
+	var all []facts.Waiver
+	for _, w := range list {
+		all = append(all, facts.Waiver{ID: w.ID, Scope: w.Scope, Reason: w.Reason, Owner: w.Owner, Until: document.Day(w.Until)})
+	}
+	return all
 }
 
 // own gathers what rocca knows of this server; nil when it did not set it up.

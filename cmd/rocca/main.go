@@ -112,7 +112,7 @@ Start with "rocca demo up" (a throw-away server), then "rocca plan" and
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(newUpCommand(), newPlanCommand(), newUndoCommand(), newStatusCommand(), newRunsCommand(),
 		newAuditCommand(), newReachCommand(), newSurfaceCommand(), newFixCommand(), newExplainCommand(), newControlsCommand(), newFactsCommand(),
-		newProveCommand(), newConfigCommand(), newDemoCommand(), newAWSCommand(), newDocsCommand())
+		newProveCommand(), newRotateCommand(), newRespondCommand(), newHostCommand(), newConfigCommand(), newDemoCommand(), newAWSCommand(), newDocsCommand())
 	return root
 }
 

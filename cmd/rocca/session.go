@@ -58,6 +58,7 @@ type session struct {
 	flags    serverFlags
 	config   config.Config
 	secrets  blueprint.Secrets
+	accounts blueprint.Secrets // those on a remote database server, as far as known: slot and passwords
 	server   collect.Server
 	journal  *change.Journal
 	lock     *os.File
@@ -105,11 +106,12 @@ func (s *session) openDatabase() error {
 	if s.secrets, err = givenSecrets(s.config.Secrets); err != nil {
 		return err
 	}
-	if s.server.Passwords, err = knownPasswords(s.config.Database, s.secrets); err != nil {
+	if s.accounts, err = knownAccounts(s.config.Database, s.secrets); err != nil {
 		return err
 	}
+	s.server.Passwords = s.accounts.Slot.Logins(s.accounts.Accounts)
 	s.server.Given = givenAccounts(s.config.Database)
-	access, err := databaseServer(s.config.Database, s.server.Passwords)
+	access, err := databaseServer(s.config.Database, s.accounts)
 	if err != nil {
 		return err
 	}

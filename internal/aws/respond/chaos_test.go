@@ -20,11 +20,11 @@ import (
 	"github.com/aws/smithy-go"
 
 	"rocca/internal/aws/awstest"
+	"rocca/internal/aws/policy"
 	"rocca/internal/incident"
 )
 
-// respondActions are all that a response and its release call: the policy of
-// the job "respond".
+// respondActions are all that a response and its release call.
 var respondActions = []string{
 	"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingInstances", "autoscaling:EnterStandby", "autoscaling:ExitStandby", "autoscaling:ResumeProcesses", "autoscaling:SetInstanceProtection", "autoscaling:SuspendProcesses",
 	"cloudtrail:LookupEvents",
@@ -43,14 +43,26 @@ var respondActions = []string{
 // nothing else; without one of the rights, that one call is what fails.
 func TestGetsByWithItsPolicy(t *testing.T) {
 	w := newWorld(t, awstest.StartGuarded)
-	allow := func(actions []string) string {
-		text, err := json.Marshal(map[string]any{"Statement": []any{map[string]any{"Effect": "Allow", "Action": actions, "Resource": "*"}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
+	documents, err := policy.For(policy.Respond, policy.Scope{Deployment: deployment, Region: awstest.Region, Account: awstest.Account})
+	if err != nil {
+		t.Fatal(err)
 	}
-	somebody := w.cloud.As(t, allow(respondActions))
+	var generated []string // what rocca aws policy respond prints
+	allowed := map[string]bool{}
+	for _, d := range documents {
+		generated = append(generated, string(d.JSON()))
+		for _, s := range d.Statements {
+			for _, action := range s.Action {
+				allowed[action] = true
+			}
+		}
+	}
+	for _, action := range respondActions {
+		if !allowed[action] {
+			t.Errorf("the generated policy does not allow %s", action)
+		}
+	}
+	somebody := w.cloud.As(t, generated...)
 	w.cloud.ForgetCalls()
 	as := func() *Response {
 		r := w.responseAs(somebody, w.options())

@@ -12,6 +12,7 @@ import (
 
 	"rocca/internal/aws/awstest"
 	"rocca/internal/aws/client"
+	rights "rocca/internal/aws/policy"
 )
 
 // makeDatabase makes one whose administrator RDS keeps, or not.
@@ -76,7 +77,15 @@ func TestRights(t *testing.T) {
 		"rds:DescribeDBInstances", "rds:ModifyDBInstance", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue",
 		"secretsmanager:UpdateSecretVersionStage", "ssm:GetCommandInvocation", "ssm:SendCommand",
 	}
-	somebody := cloud.As(t, policy(actions))
+	documents, err := rights.For(rights.Rotate, rights.Scope{Deployment: deployment, Region: awstest.Region, Account: awstest.Account})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var generated []string // what rocca aws policy rotate prints
+	for _, d := range documents {
+		generated = append(generated, string(d.JSON()))
+	}
+	somebody := cloud.As(t, generated...)
 	calls := &cut{}
 	somebody.HTTPClient = calls
 	for _, kind := range []Kind{Database, Cache, Salt, Master, Tokens} {
@@ -94,7 +103,7 @@ func TestRights(t *testing.T) {
 
 	// Without the right to give rights it stops, and says so.
 	cloud.Change(t, somebody, policy(slices.DeleteFunc(slices.Clone(actions), func(a string) bool { return a == "iam:PutRolePolicy" })))
-	err := w.do(t.Context(), somebody, Database, Begin)
+	err = w.do(t.Context(), somebody, Database, Begin)
 	var stopped *StoppedError
 	if !errors.As(err, &stopped) || stopped.Step != stepPrepare {
 		t.Errorf("got %v", err)

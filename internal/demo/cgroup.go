@@ -94,30 +94,39 @@ func inCgroups(dirs []string, argv ...string) []string {
 }
 
 // emptyCgroups kills what is left in a control group, and removes it. Being in
-// the group is what makes a process our own: nothing else is signalled.
+// the group is what makes a process our own: nothing else is signalled. Who is
+// just entering it, as the child of a rocca that was killed, is killed too.
 func emptyCgroups(dirs []string) error {
 	for _, dir := range dirs {
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(40 * time.Second)
 		for {
 			pids, err := cgroupProcesses(dir)
 			if err != nil {
 				return err
-			}
-			if len(pids) == 0 {
-				break
-			}
-			if time.Now().After(deadline) {
-				return fmt.Errorf("stop the processes of control group %s: %d of them do not end, the first is %d", dir, len(pids), pids[0])
 			}
 			for _, pid := range pids {
 				if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 					return fmt.Errorf("kill process %d of control group %s: %w", pid, dir, err)
 				}
 			}
+			if len(pids) == 0 {
+				// A killed process holds its group until its parent takes notice. An
+				// orphan's parent is init, which may take its time.
+				err = removeCgroup(dir)
+				if !errors.Is(err, unix.EBUSY) {
+					if err != nil {
+						return err
+					}
+					break
+				}
+			}
+			if time.Now().After(deadline) {
+				if err != nil {
+					return err
+				}
+				return fmt.Errorf("stop the processes of control group %s: %d of them do not end, the first is %d", dir, len(pids), pids[0])
+			}
 			time.Sleep(20 * time.Millisecond)
-		}
-		if err := removeCgroup(dir); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -166,10 +175,7 @@ func removeCgroup(dir string) error {
 		return fmt.Errorf("list control group %s: %w", dir, err)
 	}
 	for i := len(dirs) - 1; i >= 0; i-- {
-		// A killed process holds its group until its parent takes notice. An
-		// orphan's parent is init, which may take its time.
-		err := whileBusy(30*time.Second, func() error { return unix.Rmdir(dirs[i]) })
-		if err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := unix.Rmdir(dirs[i]); err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("remove control group %s: %w", dirs[i], err)
 		}
 	}

@@ -129,6 +129,55 @@ func TestProcessesAreStopped(t *testing.T) {
 	}
 }
 
+// Who enters a control group while it is being emptied, as the child of a killed
+// rocca does, does not keep it.
+func TestEnteringWhileEmptied(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make control groups")
+	}
+	groups, err := freshCgroup(machineName("entered-" + strconv.Itoa(os.Getpid())))
+	if err != nil {
+		t.Skip(err)
+	}
+	enter := func() (ended chan error, reap func()) {
+		process, err := run.Start(run.Command{Argv: inCgroups(groups, "sleep", "60")}, filepath.Join(t.TempDir(), "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended = make(chan error, 1)
+		return ended, func() {
+			_, err := process.Wait()
+			ended <- err
+		}
+	}
+	members := func() int {
+		all, err := groupMembers(groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	// The first one is killed, and holds the group until its parent takes notice.
+	_, reap := enter()
+	until(t.Context(), func() (bool, error) { return members() > 0, nil })
+	emptied := make(chan error, 1)
+	go func() { emptied <- emptyCgroups(groups) }()
+	until(t.Context(), func() (bool, error) { return members() == 0, nil })
+	ended, reapSecond := enter()
+	go reapSecond()
+	until(t.Context(), func() (bool, error) { return members() > 0 || len(ended) > 0, nil })
+	reap()
+	if err := <-emptied; err != nil {
+		t.Error(err)
+	}
+	<-ended
+	for _, group := range groups {
+		if _, err := os.Stat(group); err == nil {
+			t.Errorf("%s is still there", group)
+		}
+	}
+}
+
 // Where the host cannot put layers on top of each other, a tree is copied.
 func TestCloneWithoutOverlay(t *testing.T) {
 	if os.Geteuid() != 0 {

@@ -189,6 +189,7 @@ var variants = []struct {
 	{settings.Standard, []value{{"release", "5.3.0"}}},
 	{settings.Standard, []value{{"server", "server.yaml"}}}, // its content is read by the verbs
 	{settings.Standard, []value{{"tags", []map[string]string{{"key": "Team", "value": "web"}}}}},
+	{settings.Standard, []value{{"waivers", []map[string]string{{"id": "AWS-49", "reason": "a test system", "owner": "jane", "until": "2027-03-31"}}}}}, // for rocca aws audit
 }
 
 // TestEachKey tells which resources each key adds (+), takes away (-) and

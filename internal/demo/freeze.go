@@ -159,16 +159,34 @@ func stopProcesses(ctx context.Context, groups []string) error {
 		if err != nil {
 			return false, err
 		}
-		running := slices.DeleteFunc(members, func(p process) bool {
-			stat, err := readStat(p.PID)
-			return err != nil || strings.IndexByte("TtZX", stat.state) >= 0
-		})
+		running := moving(members)
 		for _, p := range running {
 			if err := p.signal(unix.SIGSTOP); err != nil {
 				return false, err
 			}
 		}
 		return len(running) == 0, nil
+	})
+}
+
+// moving are the processes that are neither stopped nor gone. Who waits for a
+// child of vfork(2) does so in the kernel (D) until the child runs a program,
+// and does not stop before: with that child stopped, it does not move either.
+func moving(members []process) []process {
+	states, waiting := map[int]byte{}, map[int]bool{}
+	for _, p := range members {
+		stat, err := readStat(p.PID)
+		if err != nil {
+			continue // gone
+		}
+		states[p.PID] = stat.state
+		if stat.state == 'T' || stat.state == 't' {
+			waiting[stat.parent] = true
+		}
+	}
+	return slices.DeleteFunc(members, func(p process) bool {
+		state, there := states[p.PID]
+		return !there || strings.IndexByte("TtZX", state) >= 0 || state == 'D' && waiting[p.PID]
 	})
 }
 

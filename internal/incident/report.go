@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -87,9 +88,17 @@ func (s Story) chapters() []chapter {
 				c.Person = append(c.Person, stage.Person...)
 			}
 		}
+		if phase == Recover && !s.released() {
+			c.Person = append(c.Person, "When the hole is closed, or the server was built anew from what is known to be good: put back what was cut off (release), and watch it.")
+		}
 		all = append(all, c)
 	}
 	return all
+}
+
+// released tells whether what was cut off is being put back.
+func (s Story) released() bool {
+	return slices.ContainsFunc(s.Steps, func(stage Stage) bool { return strings.HasPrefix(stage.ID, "release-") && stage.State != Waiting })
 }
 
 // moments are the lines of the timeline: what a reader wants to know of when.

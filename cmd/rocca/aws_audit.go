@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -96,11 +95,7 @@ func (f *awsAuditFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	if f.save != "" {
-		var out bytes.Buffer
-		if err := facts.Encode(&out, server); err != nil {
-			return err
-		}
-		if err := deliver(cmd, f.save, out.Bytes()); err != nil {
+		if err := deliverFacts(cmd, f.save, server); err != nil {
 			return err
 		}
 	}

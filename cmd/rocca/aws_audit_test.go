@@ -77,9 +77,13 @@ func TestAWSAuditOfForeignStack(t *testing.T) {
 		"a control of servers": {[]string{"--only", "FS-04"}, "it is of a server: rocca audit"},
 		"no settings":          {nil, "rocca-aws.yaml"},
 		"facts of a server":    {[]string{"--from", "server.json"}, "it holds nothing of AWS"},
+		"half of a file":       {[]string{"--from", "cut.json"}, "of AWS rocca aws audit --save"},
 		"a size":               {[]string{"--all", "--profile", "huge"}, "huge"},
 		"two sources":          {[]string{"--from", "seen.json", "--save", "x.json"}, "from"},
 	} {
+		if err := os.WriteFile("cut.json", saved[:len(saved)/2], 0o600); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile("server.json", []byte(`{"version":1,"os":{"id":"debian"}}`), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -72,6 +72,12 @@ func (f *awsRespondFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.json, "json", false, "one JSON object per line")
 }
 
+// addOnInstance is add for a verb that is about an instance and nothing else.
+func (f *awsRespondFlags) addOnInstance(cmd *cobra.Command) {
+	f.add(cmd)
+	_ = cmd.MarkFlagRequired("instance") // it is there
+}
+
 // addWork gives a verb that changes something what it needs for that.
 func (f *awsRespondFlags) addWork(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
@@ -147,10 +153,9 @@ Exit status: 0 every step went well, 1 some did not, 2 nothing was begun.`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.rehearse(cmd) },
 	}
-	f.add(cmd)
+	f.addOnInstance(cmd)
 	f.addWork(cmd)
 	f.addHow(cmd)
-	_ = cmd.MarkFlagRequired("instance") // it is there
 	return cmd
 }
 
@@ -173,9 +178,8 @@ done, 11 another responder is at it.`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.release(cmd) },
 	}
-	f.add(cmd)
+	f.addOnInstance(cmd)
 	f.addWork(cmd)
-	_ = cmd.MarkFlagRequired("instance") // it is there
 	return cmd
 }
 
@@ -194,9 +198,8 @@ there is no case.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.status(cmd) },
 	}
-	f.add(cmd)
+	f.addOnInstance(cmd)
 	cmd.Flags().BoolVar(&f.verify, "verify", false, "check that the case is as it was written")
-	_ = cmd.MarkFlagRequired("instance") // it is there
 	return cmd
 }
 
@@ -320,11 +323,10 @@ func (f *awsRespondFlags) work(cmd *cobra.Command, s incidentScene, r *respond.R
 		return err
 	}
 	r.NewCase()
-	shown := &respondFlags{json: f.json}
 	if f.dryRun {
-		return shown.show(cmd, respond.Steps(r))
+		return showSteps(cmd, respond.Steps(r), f.json)
 	}
-	if err := f.agree(cmd, func() error { return shown.show(cmd, respond.Steps(r)) }, question); err != nil {
+	if err := f.agree(cmd, func() error { return showSteps(cmd, respond.Steps(r), f.json) }, question); err != nil {
 		return err
 	}
 	c, err := r.Begin(cmd.Context(), f.where, about, before)
@@ -380,15 +382,12 @@ func (f *awsRespondFlags) tell(cmd *cobra.Command, story incident.Story, outcome
 		}
 	} else {
 		fmt.Fprintf(out, "\nCase    %s\nReport  %s\nHead    %s\n        (write it down: with it, changes to the case show)\n", story.Dir, page, story.Head)
-		if !story.About.Rehearsal && story.Released.IsZero() {
+		if isOpen(story) {
 			clock := story.Clock(time.Now())
 			fmt.Fprintf(out, "Law     tell the authority by %s if personal data is concerned: %s\n", clock.Until.Local().Format("2006-01-02 15:04"), clock.Sentence())
 		}
 	}
-	if err := outcome.Err(); err != nil {
-		return &exitError{exitFindings, fmt.Errorf("%w\nhint: the report says why; the same command tries them again", err)}
-	}
-	return nil
+	return leftOver(outcome)
 }
 
 func (f *awsRespondFlags) rehearse(cmd *cobra.Command) error {
@@ -458,11 +457,10 @@ func (f *awsRespondFlags) release(cmd *cobra.Command) error {
 		return err
 	}
 	r.Know(story)
-	shown := &respondFlags{json: f.json}
 	if f.dryRun {
-		return shown.show(cmd, respond.Release(r))
+		return showSteps(cmd, respond.Release(r), f.json)
 	}
-	if err := f.agree(cmd, func() error { return shown.show(cmd, respond.Release(r)) }, "Is "+f.options.Instance+" known to be good, and may it go back?"); err != nil {
+	if err := f.agree(cmd, func() error { return showSteps(cmd, respond.Release(r), f.json) }, "Is "+f.options.Instance+" known to be good, and may it go back?"); err != nil {
 		return err
 	}
 	about, err := f.about(s, story.About.Subject)
@@ -564,11 +562,10 @@ func (f *awsRespondFlags) startBook(cmd *cobra.Command, s incidentScene) error {
 	if err != nil {
 		return err
 	}
-	shown := &respondFlags{json: f.json}
 	if f.dryRun {
-		return shown.show(cmd, book)
+		return showSteps(cmd, book, f.json)
 	}
-	if err := f.agree(cmd, func() error { return shown.show(cmd, book) }, question); err != nil {
+	if err := f.agree(cmd, func() error { return showSteps(cmd, book, f.json) }, question); err != nil {
 		return err
 	}
 	c, err := r.BeginBook(cmd.Context(), f.where, about)

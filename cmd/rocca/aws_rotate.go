@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -201,7 +200,7 @@ func (r *awsRotation) show(d *awsDeployment, plan *rotate.Plan) error {
 		plan.Show(d.cmd.OutOrStdout())
 		return nil
 	}
-	return d.line(struct {
+	return showLine(d.cmd, struct {
 		Kind string `json:"kind"`
 		*rotate.Plan
 	}{"plan", plan})
@@ -209,7 +208,7 @@ func (r *awsRotation) show(d *awsDeployment, plan *rotate.Plan) error {
 
 func (r *awsRotation) done(d *awsDeployment, plan *rotate.Plan) error {
 	if d.json {
-		return d.line(map[string]any{"kind": "result", "rotate": plan.Kind, "action": plan.Action, "done": true})
+		return showLine(d.cmd, map[string]any{"kind": "result", "rotate": plan.Kind, "action": plan.Action, "done": true})
 	}
 	text := "Done: nothing uses what is old any more."
 	switch plan.Action {
@@ -219,13 +218,5 @@ func (r *awsRotation) done(d *awsDeployment, plan *rotate.Plan) error {
 		text = "Repaired: the accounts are as the app secret says."
 	}
 	fmt.Fprintln(d.cmd.OutOrStdout(), text)
-	return nil
-}
-
-// line writes a JSON object on a line of its own.
-func (d *awsDeployment) line(value any) error {
-	if err := json.NewEncoder(d.cmd.OutOrStdout()).Encode(value); err != nil {
-		return fmt.Errorf("show the result: %w", err)
-	}
 	return nil
 }

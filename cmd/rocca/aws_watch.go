@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,9 +43,9 @@ credentials, 3 a source could not be seen.`,
 		Example: "  rocca aws watch\n  rocca aws watch --since 720h --json\n  rocca aws watch --follow",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var least model.Severity
-			if err := least.UnmarshalText([]byte(failOn)); err != nil {
-				return fmt.Errorf("read --fail-on: %w", err)
+			least, err := readFailOn(failOn)
+			if err != nil {
+				return err
 			}
 			if every < time.Second {
 				return fmt.Errorf("read --every: it must be at least a second, not %s", every)
@@ -72,11 +70,9 @@ credentials, 3 a source could not be seen.`,
 			}
 			w := watcher{out: cmd.OutOrStdout(), errors: cmd.ErrOrStderr(), json: asJSON}
 			if follow {
-				ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-				defer stop()
 				ticker := time.NewTicker(every)
 				defer ticker.Stop()
-				err = watch.Follow(ctx, cloud, target, time.Now().Add(-since), ticker.C, w.tell)
+				err = watch.Follow(cmd.Context(), cloud, target, time.Now().Add(-since), ticker.C, w.tell)
 			} else {
 				var found []watch.Finding
 				var unseen error
@@ -103,8 +99,7 @@ credentials, 3 a source could not be seen.`,
 	cmd.Flags().BoolVar(&follow, "follow", false, "go on until interrupted")
 	cmd.Flags().DurationVar(&every, "every", time.Minute, "with --follow: pause between two looks")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one finding on a line")
-	cmd.Flags().StringVar(&failOn, "fail-on", "high", "least severity that makes the exit status 1: critical, high, medium or low")
-	_ = cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"critical", "high", "medium", "low"}, cobra.ShellCompDirectiveNoFileComp))
+	addFailOn(cmd, &failOn, "high")
 	return cmd
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rocca/internal/durable"
+	"rocca/internal/facts"
 )
 
 // deliver writes a result to standard output, or to a file that appears only
@@ -28,17 +31,30 @@ func deliver(cmd *cobra.Command, path string, content []byte) error {
 	return nil
 }
 
-func notDelivered(path string, err error) error {
-	return fmt.Errorf("write %s: %w\nhint: name a file in a directory that is there and that you may write to (-o)", path, err)
-}
-
 // deliverable tells before long work that its result would have no place.
 func deliverable(path string) error {
 	if path == "" || path == "-" {
 		return nil
 	}
 	if err := unix.Access(filepath.Dir(path)+"/", unix.W_OK); err != nil {
-		return notDelivered(path, err)
+		return fmt.Errorf("write %s: %w\nhint: name a file in a directory that is there and that you may write to (-o)", path, err)
+	}
+	return nil
+}
+
+// deliverFacts delivers what was seen, for an audit elsewhere or later.
+func deliverFacts(cmd *cobra.Command, path string, server facts.Server) error {
+	var out bytes.Buffer
+	if err := facts.Encode(&out, server); err != nil {
+		return err
+	}
+	return deliver(cmd, path, out.Bytes())
+}
+
+// showLine shows a result for a program: a JSON object on a line of its own.
+func showLine(cmd *cobra.Command, value any) error {
+	if err := json.NewEncoder(cmd.OutOrStdout()).Encode(value); err != nil {
+		return fmt.Errorf("show the result: %w", err)
 	}
 	return nil
 }

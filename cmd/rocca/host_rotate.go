@@ -38,7 +38,6 @@ type hostFlags struct {
 	config   string
 	instance string
 	version  string
-	json     bool
 }
 
 func (f *hostFlags) add(cmd *cobra.Command) {
@@ -47,7 +46,7 @@ func (f *hostFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", config.DefaultPath, "configuration file")
 	flags.StringVar(&f.instance, "instance", instance.ConfigPath, "what this instance is for")
-	flags.BoolVar(&f.json, "json", false, "the answer as one JSON object")
+	flags.Bool("json", false, "the answer as one JSON object") // which it is without it, too
 }
 
 func (f *hostFlags) addVersion(cmd *cobra.Command) {
@@ -126,18 +125,19 @@ func newHostAccountCommand() *cobra.Command {
 			if os.Geteuid() != 0 {
 				return errors.New("look what this host works with: only root may\nhint: sudo rocca host account")
 			}
-			s := &session{}
-			var err error
-			if s.config, err = loadConfig(cmd, flags.config); err != nil {
+			c, err := loadConfig(cmd, flags.config)
+			if err != nil {
 				return err
 			}
-			if s.secrets, err = givenSecrets(s.config.Secrets); err != nil {
+			given, err := givenSecrets(c.Secrets)
+			if err != nil {
 				return err
 			}
-			if s.accounts, err = knownAccounts(s.config.Database, s.secrets); err != nil {
+			accounts, err := knownAccounts(c.Database, given)
+			if err != nil {
 				return err
 			}
-			account, err := rotate.New(s.config, mariadb.Server{}, s.secrets, s.accounts, nil).Account()
+			account, err := rotate.New(c, mariadb.Server{}, given, accounts, nil).Account()
 			if err != nil {
 				return err
 			}

@@ -26,12 +26,25 @@ func (f *reportFlags) add(cmd *cobra.Command, passes string) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.format, "format", "text", "text, json, sarif, html or junit")
 	flags.StringVarP(&f.output, "output", "o", "", "write the report to this file")
-	flags.StringVar(&f.failOn, "fail-on", "low", "least severity that makes the exit status 1: critical, high, medium or low")
+	addFailOn(cmd, &f.failOn, "low")
 	flags.StringSliceVar(&f.only, "only", nil, "only these controls or areas, such as FS-04,TLS")
 	flags.BoolVar(&f.passes, passes, false, "also list what passes (text)")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(report.Formats, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"critical", "high", "medium", "low"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("only", completeControls)
+}
+
+// addFailOn gives a verb the flag for the severity that matters.
+func addFailOn(cmd *cobra.Command, to *string, usual string) {
+	cmd.Flags().StringVar(to, "fail-on", usual, "least severity that makes the exit status 1: critical, high, medium or low")
+	_ = cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"critical", "high", "medium", "low"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func readFailOn(text string) (model.Severity, error) {
+	var least model.Severity
+	if err := least.UnmarshalText([]byte(text)); err != nil {
+		return least, fmt.Errorf("read --fail-on: %w", err)
+	}
+	return least, nil
 }
 
 // judge is what the flags ask for.
@@ -46,10 +59,10 @@ type judge struct {
 // nothing.
 func (f *reportFlags) read(cmd *cobra.Command, among []control.Control) (judge, error) {
 	j := judge{output: f.output}
-	if err := j.failOn.UnmarshalText([]byte(f.failOn)); err != nil {
-		return j, fmt.Errorf("read --fail-on: %w", err)
-	}
 	var err error
+	if j.failOn, err = readFailOn(f.failOn); err != nil {
+		return j, err
+	}
 	if j.controls, err = control.Select(among, f.only); err != nil {
 		return j, err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -309,11 +308,7 @@ Exit status: 0 collected, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			var out bytes.Buffer
-			if err := facts.Encode(&out, server); err != nil {
-				return err
-			}
-			return deliver(cmd, output, out.Bytes())
+			return deliverFacts(cmd, output, server)
 		},
 	}
 	look.addConfig(cmd)

@@ -207,7 +207,7 @@ Exit status: 0 released, 1 something could not be put back, 2 nothing was begun,
 }
 
 func (f *respondFlags) start(cmd *cobra.Command) error {
-	if err := asRoot("respond"); err != nil {
+	if err := asRoot(cmd, "respond"); err != nil {
 		return err
 	}
 	known, err := parseKnown(f.known)
@@ -221,9 +221,9 @@ func (f *respondFlags) start(cmd *cobra.Command) error {
 	defer server.Database.Close()
 	steps := respond.Steps(server)
 	if f.dryRun {
-		return f.show(cmd, steps)
+		return showSteps(cmd, steps, f.json)
 	}
-	dir, begun, err := f.openCase("")
+	dir, begun, err := f.openCase()
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (f *respondFlags) start(cmd *cobra.Command) error {
 		if !hasTerminal(cmd) || f.json {
 			return errors.New("ask before this server is cut off: there is no terminal to ask on\nhint: --dry-run shows what would be done, --yes does it")
 		}
-		if err := f.show(cmd, steps); err != nil {
+		if err := showSteps(cmd, steps, f.json); err != nil {
 			return err
 		}
 		question := "Cut this server off and respond?"
@@ -246,7 +246,7 @@ func (f *respondFlags) start(cmd *cobra.Command) error {
 }
 
 func (f *respondFlags) rehearse(cmd *cobra.Command) error {
-	if err := asRoot("rehearse the response"); err != nil {
+	if err := asRoot(cmd, "rehearse the response"); err != nil {
 		return err
 	}
 	server, err := f.server(cmd)
@@ -259,7 +259,7 @@ func (f *respondFlags) rehearse(cmd *cobra.Command) error {
 }
 
 func (f *respondFlags) release(cmd *cobra.Command) error {
-	if err := asRoot("release"); err != nil {
+	if err := asRoot(cmd, "release"); err != nil {
 		return err
 	}
 	story, err := f.story()
@@ -268,7 +268,7 @@ func (f *respondFlags) release(cmd *cobra.Command) error {
 	}
 	steps := respond.Release(&respond.Server{})
 	if f.dryRun {
-		return f.show(cmd, steps)
+		return showSteps(cmd, steps, f.json)
 	}
 	if !f.yes {
 		if !hasTerminal(cmd) || f.json {
@@ -305,6 +305,11 @@ func (f *respondFlags) work(cmd *cobra.Command, dir string, about incident.About
 	if err := f.tellOutcome(cmd, story, outcome); err != nil {
 		return err
 	}
+	return leftOver(outcome)
+}
+
+// leftOver is the error of a response that has steps which failed or are held back.
+func leftOver(outcome incident.Outcome) error {
 	if err := outcome.Err(); err != nil {
 		return &exitError{exitFindings, fmt.Errorf("%w\nhint: the report says why; the same command tries them again", err)}
 	}
@@ -335,7 +340,7 @@ func (f *respondFlags) tellOutcome(cmd *cobra.Command, story incident.Story, out
 		return json.NewEncoder(out).Encode(respondResult{"result", story.ID, story.Dir, page, story.Head, outcome})
 	}
 	fmt.Fprintf(out, "\nCase    %s\nReport  %s\nHead    %s\n        (write it down outside this server: with it, changes to the case show)\n", story.ID, page, story.Head)
-	if !story.About.Rehearsal && story.Released.IsZero() {
+	if isOpen(story) {
 		clock := story.Clock(time.Now())
 		fmt.Fprintf(out, "Law     tell the authority by %s if personal data is concerned: %s\n", clock.Until.Local().Format("2006-01-02 15:04"), clock.Sentence())
 		fmt.Fprintln(out, "Next    log in a second time, then: rocca respond confirm")
@@ -343,11 +348,11 @@ func (f *respondFlags) tellOutcome(cmd *cobra.Command, story incident.Story, out
 	return nil
 }
 
-// show prints what steps would do.
-func (f *respondFlags) show(cmd *cobra.Command, steps []incident.Step) error {
+// showSteps prints what steps would do.
+func showSteps(cmd *cobra.Command, steps []incident.Step, asJSON bool) error {
 	out := cmd.OutOrStdout()
 	for i, p := range incident.Plan(cmd.Context(), steps) {
-		if f.json {
+		if asJSON {
 			if err := json.NewEncoder(out).Encode(p); err != nil {
 				return fmt.Errorf("show the plan: %w", err)
 			}
@@ -482,8 +487,8 @@ func (f *respondFlags) know(c *incident.Case) error {
 }
 
 // onCase opens the last case that is open.
-func (f *respondFlags) onCase(_ *cobra.Command, do func(*incident.Case) error) error {
-	if err := asRoot("work on a case"); err != nil {
+func (f *respondFlags) onCase(cmd *cobra.Command, do func(*incident.Case) error) error {
+	if err := asRoot(cmd, "work on a case"); err != nil {
 		return err
 	}
 	story, err := f.story()
@@ -521,7 +526,7 @@ func (f *respondFlags) story() (incident.Story, error) {
 func isOpen(s incident.Story) bool { return s.Released.IsZero() && !s.About.Rehearsal }
 
 // openCase is the directory of the case that is gone on with, or of a new one.
-func (f *respondFlags) openCase(suffix string) (dir string, begun bool, err error) {
+func (f *respondFlags) openCase() (dir string, begun bool, err error) {
 	if f.caseID != "" {
 		s, err := f.story()
 		return s.Dir, true, err
@@ -536,19 +541,19 @@ func (f *respondFlags) openCase(suffix string) (dir string, begun bool, err erro
 		return "", false, fmt.Errorf("look for an open case: %w\nhint: --case names another; a case whose chain is broken was changed by somebody", err)
 	}
 	name, _ := os.Hostname()
-	id := incident.NewID(time.Now(), name+suffix)
+	id := incident.NewID(time.Now(), name)
 	for n := 2; ; n++ {
 		dir = filepath.Join(respond.Dir, id)
 		if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 			return dir, false, nil
 		}
-		id = incident.NewID(time.Now(), fmt.Sprintf("%s%s-%d", name, suffix, n))
+		id = incident.NewID(time.Now(), fmt.Sprintf("%s-%d", name, n))
 	}
 }
 
-func asRoot(what string) error {
+func asRoot(cmd *cobra.Command, what string) error {
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("%s: only root can\nhint: sudo rocca respond", what)
+		return fmt.Errorf("%s: only root can\nhint: sudo %s", what, cmd.CommandPath())
 	}
 	return nil
 }

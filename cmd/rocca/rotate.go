@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"rocca/internal/collect/db"
 	"rocca/internal/config"
 	"rocca/internal/progress"
+	"rocca/internal/report"
 	"rocca/internal/rotate"
 	"rocca/internal/secret"
 )
@@ -83,10 +83,7 @@ func (r *rotation) result(value any) error {
 	if !r.flags.json {
 		return nil
 	}
-	if err := json.NewEncoder(r.cmd.OutOrStdout()).Encode(value); err != nil {
-		return fmt.Errorf("show the result: %w", err)
-	}
-	return nil
+	return showLine(r.cmd, value)
 }
 
 // agreed asks, but when nobody is to be asked.
@@ -521,19 +518,9 @@ func (r *rotation) list(tokens []rotate.Token) {
 		return at.Format(time.DateOnly)
 	}
 	for _, t := range tokens {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", printable(t.User), printable(t.Description), day(&t.Created), day(t.LastUsed), day(t.Expires))
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", report.Clean(t.User), report.Clean(t.Description), day(&t.Created), day(t.LastUsed), day(t.Expires))
 	}
 	_ = out.Flush()
-}
-
-// printable keeps what others wrote from moving the cursor of a terminal.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c >= 0x7f && c < 0xa0 {
-			return '?'
-		}
-		return c
-	}, text)
 }
 
 func newRotateSMTPCommand() *cobra.Command {

@@ -69,7 +69,7 @@ type session struct {
 // openSession reads the configuration and takes the lock of this machine.
 func openSession(cmd *cobra.Command, flags serverFlags) (*session, error) {
 	if os.Geteuid() != 0 {
-		return nil, errors.New("look at this server: only root sees all of it\nhint: sudo rocca " + cmd.Name())
+		return nil, errors.New("look at this server: only root sees all of it\nhint: sudo " + cmd.CommandPath())
 	}
 	if err := supported(); err != nil {
 		return nil, err

@@ -206,9 +206,14 @@ func (b *blueprint) findSalt(s facts.Server) string {
 			return salt
 		}
 	}
+	return NewSalt().Reveal()
+}
+
+// NewSalt makes a salt in the form of Matomo's own.
+func NewSalt() secret.Secret {
 	random := make([]byte, 16)
 	rand.Read(random)
-	return hex.EncodeToString(random)
+	return secret.New(hex.EncodeToString(random))
 }
 
 func saltOf(configuration facts.Path) string {

@@ -56,7 +56,7 @@ func keyPairs(v *View) inspection {
 		for _, g := range iampolicy.Grants(iampolicy.Known{}, policies...) {
 			if g.Reaches("ssm:GetParameter*", privateKeys) {
 				found.faults = append(found.faults, fault{Evidence: model.Evidence{
-					Subject: "role " + role.Name + ", policy " + g.Policy,
+					Subject: roleSubject(role) + ", policy " + g.Policy,
 					Have:    "may " + g.String() + ": private keys of key pairs are among these",
 					Want:    "parameters of its own deployment only",
 				}})

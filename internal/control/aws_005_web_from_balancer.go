@@ -78,10 +78,7 @@ func webFromBalancer(v *View) inspection {
 // there is none, closing the port would close the site.
 func webChange(v *View, g facts.SecurityGroup, balancers map[string]bool, rules ...facts.GroupRule) Change {
 	if len(balancers) == 0 {
-		if !v.Cloud.Wanted.Known {
-			return Change{}
-		}
-		return Change{Sentence: "put a load balancer with a firewall before the instances: profile: standard in rocca-aws.yaml", Command: "rocca aws deploy"}
+		return v.byCommand("put a load balancer with a firewall before the instances: profile: standard in rocca-aws.yaml", "rocca aws deploy", "")
 	}
 	served := facts.GroupRule{Protocol: "tcp", From: 443, To: 443}
 	if r := rules[0]; protocolOf(r.Protocol) == "tcp" && r.From == r.To {

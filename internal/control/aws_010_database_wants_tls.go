@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"strings"
 
 	"rocca/internal/facts"
@@ -15,7 +16,7 @@ var databasesWantTLS = each[facts.CloudDatabase]{
 		}
 		subject := databaseSubject(d) + ", parameter group " + d.ParameterGroup
 		if !on(d.Parameters["require_secure_transport"]) {
-			against = append(against, model.Evidence{Subject: subject, Have: "require_secure_transport = " + orOff(d.Parameters["require_secure_transport"]), Want: "1"})
+			against = append(against, model.Evidence{Subject: subject, Have: "require_secure_transport = " + cmp.Or(d.Parameters["require_secure_transport"], "0"), Want: "1"})
 		}
 		if versions := d.Parameters["tls_version"]; speaksOldTLS(versions) {
 			against = append(against, model.Evidence{Subject: subject, Have: "tls_version = " + versions, Want: wantedVersions})
@@ -67,13 +68,6 @@ func speaksOldTLS(versions string) bool {
 		}
 	}
 	return false
-}
-
-func orOff(value string) string {
-	if value == "" {
-		return "0"
-	}
-	return value
 }
 
 var aws010 = Control{

@@ -39,7 +39,6 @@ func flowLogs(v *View) inspection {
 	}
 	for _, n := range networks {
 		var problems []string
-		logged := false
 		consider := func(logs []facts.FlowLog) (good bool) {
 			for _, l := range logs {
 				problem, unread := flowProblem(v, l)
@@ -53,7 +52,7 @@ func flowLogs(v *View) inspection {
 			}
 			return good
 		}
-		logged = consider(of[n.ID])
+		logged := consider(of[n.ID])
 		if !logged && len(subnets[n.ID]) > 0 {
 			logged = true
 			for _, s := range subnets[n.ID] {

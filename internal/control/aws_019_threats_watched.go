@@ -35,8 +35,8 @@ func threatsWatched(v *View) inspection {
 	}
 	found.unread = blind(v, facts.CloudInstances)
 	own := map[string]bool{}
-	for _, i := range v.Cloud.Instances {
-		own[i.ID] = v.concerns(i.Tags, i.VPC)
+	for _, i := range instancesOf(v) {
+		own[i.ID] = true
 	}
 	for _, t := range v.Cloud.Threats.Open {
 		if strings.HasPrefix(t.Resource, "i-") && !own[t.Resource] || t.Severity < leastThreat {

@@ -36,7 +36,8 @@ func rolesReviewed(v *View) inspection {
 		}
 		found.absent = ""
 		subject, wrong := roleSubject(role), len(found.faults)
-		if unused := v.daysSince(laterOf(role.Used, role.Created)); unused > mostDaysOfRole && !laterOf(role.Used, role.Created).IsZero() {
+		last := laterOf(role.Used, role.Created)
+		if unused := v.daysSince(last); unused > mostDaysOfRole && !last.IsZero() {
 			found.against(subject, "not used for "+daysInWords(unused), "no role that nobody uses",
 				Change{Sentence: "see what the role " + role.Name + " was last used for", Command: v.commandLine("iam", "generate-service-last-accessed-details", "--arn", role.ARN)})
 		}

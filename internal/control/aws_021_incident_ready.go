@@ -2,7 +2,6 @@ package control
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -98,7 +97,7 @@ func letsNothing(g facts.SecurityGroup) bool {
 // only then connections are not tracked.
 func letsAll(g facts.SecurityGroup) bool {
 	all := func(r facts.GroupRule) bool {
-		return r.Protocol == "-1" && r.CIDR == netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		return r.Protocol == "-1" && r.CIDR == everywhere
 	}
 	return slices.ContainsFunc(g.Ingress, all) && slices.ContainsFunc(g.Egress, all)
 }

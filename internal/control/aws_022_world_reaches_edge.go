@@ -85,9 +85,7 @@ func edges(v *View) (groups map[string]bool, unread []string) {
 	for _, b := range v.Cloud.Balancers {
 		if b.Scheme == "internet-facing" && v.concerns(b.Tags, b.VPC) {
 			balanced = true
-			for _, id := range b.Groups {
-				groups[id] = true
-			}
+			mark(groups, b.Groups)
 		}
 	}
 	if balanced {

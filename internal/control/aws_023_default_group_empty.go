@@ -41,14 +41,17 @@ func defaultGroups(v *View) inspection {
 			continue
 		}
 		own := Change{Sentence: "empty the default group of the deployment's network", Command: "rocca aws account"}
-		for direction, rules := range map[string][]facts.GroupRule{"in": g.Ingress, "out": g.Egress} {
-			if len(rules) == 0 {
+		for _, way := range []struct {
+			word, direction string
+			rules           []facts.GroupRule
+		}{{"in", "ingress", g.Ingress}, {"out", "egress", g.Egress}} {
+			if len(way.rules) == 0 {
 				continue
 			}
-			e := model.Evidence{Subject: subject, Have: "lets " + direction + " " + ruleWords(rules), Want: "no rule"}
+			e := model.Evidence{Subject: subject, Have: "lets " + way.word + " " + ruleWords(way.rules), Want: "no rule"}
 			change := own
 			if n.Tags.Deployment() == "" {
-				change = revoke(v, g, map[string]string{"in": "ingress", "out": "egress"}[direction], rules...)
+				change = revoke(v, g, way.direction, way.rules...)
 			}
 			found.faults = append(found.faults, fault{e, change})
 		}

@@ -63,10 +63,7 @@ func publicAddresses(v *View) inspection {
 // ownAddress is the way to a deployment without public instances, where it is
 // one of rocca's.
 func ownAddress(v *View) Change {
-	if !v.Cloud.Wanted.Known {
-		return Change{}
-	}
-	return Change{Sentence: "replace instances by such without a public address", Command: "rocca aws deploy"}
+	return v.byCommand("replace instances by such without a public address", "rocca aws deploy", "")
 }
 
 // reachedByIPv6 are the instances with an address of IPv6, in a subnet that the

@@ -105,8 +105,5 @@ func images(v *View) inspection {
 
 // newerImage is the way to a newer image on a deployment of rocca's.
 func newerImage(v *View) Change {
-	if !v.Cloud.Wanted.Known {
-		return Change{}
-	}
-	return Change{Sentence: "pin Debian's newest image, and replace the instances", Command: "rocca aws image --pin && rocca aws deploy"}
+	return v.byCommand("pin Debian's newest image, and replace the instances", "rocca aws image --pin && rocca aws deploy", "")
 }

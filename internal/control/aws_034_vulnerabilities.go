@@ -23,8 +23,8 @@ func vulnerabilities(v *View) inspection {
 	known := v.Cloud.Vulnerable
 	found := inspection{}
 	if !known.Enabled {
-		if v.Cloud.Wanted.Known && !v.Cloud.Wanted.Inspector {
-			return inspection{absent: "rocca-aws.yaml decides account.inspector: false"}
+		if reason := v.declines("account.inspector", v.Cloud.Wanted.Inspector); reason != "" {
+			return inspection{absent: reason}
 		}
 		change := Change{Sentence: "turn on Inspector for instances (it bills by the instance)", Command: v.commandLine("inspector2", "enable", "--resource-types", "EC2")}
 		if v.Cloud.Wanted.Inspector {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ var healthyTargets = each[facts.TargetGroup]{
 		ours := g.Tags.Deployment() != ""
 		path, _, _ := strings.Cut(g.HealthPath, "?")
 		if ours && path != healthPath || !ours && slices.Contains(dynamic, path) {
-			against = append(against, model.Evidence{Subject: subject, Have: "asks " + orRoot(g.HealthPath) + " whether a server is well", Want: healthPath + ", or another file without PHP"})
+			against = append(against, model.Evidence{Subject: subject, Have: "asks " + cmp.Or(g.HealthPath, "/") + " whether a server is well", Want: healthPath + ", or another file without PHP"})
 		}
 		return against, nil
 	},
@@ -81,13 +82,6 @@ func ofThose(unhealthy []string) string {
 		return ""
 	}
 	return fmt.Sprintf(", %d unhealthy", len(unhealthy))
-}
-
-func orRoot(path string) string {
-	if path == "" {
-		return "/"
-	}
-	return path
 }
 
 var aws039 = Control{

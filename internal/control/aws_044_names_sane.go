@@ -61,7 +61,7 @@ var aws044 = Control{
 		}
 		verdict := conclude(against, unread)
 		if verdict.Status == model.Pass {
-			verdict.Evidence = seen[:min(len(seen), shownOfPass)]
+			verdict.Evidence = seen[:min(len(seen), evidenceOnPass)]
 		}
 		return verdict
 	},
@@ -74,7 +74,7 @@ var aws044 = Control{
 			return nil
 		}
 		authority := "letsencrypt.org"
-		if v.Cloud.Wanted.Profile != profileSingle {
+		if !single(v) {
 			authority = "amazon.com"
 		}
 		if slices.ContainsFunc(presentedCertificates(v), func(p presented) bool { return p.certificate.Kind != "AMAZON_ISSUED" }) {

@@ -38,8 +38,8 @@ var aws049 = Control{
 	Needs:    []facts.Section{facts.CloudDatabases},
 	Eval: func(v *View) Verdict {
 		verdict := availableDatabases.verdict(v)
-		if verdict.Status == model.Pass && v.Cloud.Wanted.Known && !v.Cloud.Wanted.MultiAZ {
-			return notApplicable("rocca-aws.yaml decides database.multi_az: false")
+		if reason := v.declines("database.multi_az", v.Cloud.Wanted.MultiAZ); verdict.Status == model.Pass && reason != "" {
+			return notApplicable(reason)
 		}
 		return verdict
 	},

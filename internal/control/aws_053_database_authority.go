@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -24,7 +25,7 @@ var authorities = each[facts.CloudDatabase]{
 	judge: func(v *View, d facts.CloudDatabase) ([]model.Evidence, []string) {
 		subject := databaseSubject(d)
 		if !slices.Contains(trusted, d.Authority) {
-			return []model.Evidence{{Subject: subject, Have: "its certificate is by " + orNone(d.Authority), Want: wantedAuthority}}, nil
+			return []model.Evidence{{Subject: subject, Have: "its certificate is by " + cmp.Or(d.Authority, "an authority that AWS does not name"), Want: wantedAuthority}}, nil
 		}
 		if unread := blind(v, facts.CloudDBAuthorities); len(unread) > 0 {
 			return nil, unread
@@ -48,13 +49,6 @@ var authorities = each[facts.CloudDatabase]{
 		}
 		return []Change{modified(v, d, "give "+databaseSubject(d)+" a certificate by "+wantedAuthority+", in its next maintenance window (hosts must trust it: DB-07)", "--ca-certificate-identifier", wantedAuthority)}
 	},
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "an authority that AWS does not name"
-	}
-	return text
 }
 
 var aws053 = Control{

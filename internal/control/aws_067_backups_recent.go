@@ -46,12 +46,11 @@ func valuables(v *View) []valuable {
 		instances[i.ID] = true
 	}
 	for _, vol := range v.Cloud.Volumes {
-		attached := slices.ContainsFunc(vol.Instances, func(id string) bool { return instances[id] })
+		attached := anyOf(vol.Instances, instances)
 		if !attached && !v.concerns(vol.Tags, "") || vol.Tags.Deployment() != "" && vol.Tags["rocca:backup"] != "yes" || len(vol.Instances) == 0 && vol.Tags["rocca:backup"] == "" {
 			continue
 		}
-		one := valuable{"volume " + labelled(vol.ID, vol.Tags), []string{vol.ID}, vol.Created}
-		all = append(all, valuable{one.subject, append(one.ids, vol.Instances...), vol.Created})
+		all = append(all, valuable{"volume " + labelled(vol.ID, vol.Tags), append([]string{vol.ID}, vol.Instances...), vol.Created})
 	}
 	return all
 }

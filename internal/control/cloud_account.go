@@ -105,14 +105,14 @@ func inline(role facts.CloudRole, name string) bool {
 // that are made to be worn.
 func rolesOfInstances(v *View) []facts.CloudRole {
 	worn := map[string]bool{}
-	for _, i := range v.Cloud.Instances {
-		if i.Profile != "" && v.concerns(i.Tags, i.VPC) {
+	for _, i := range instancesOf(v) {
+		if i.Profile != "" {
 			worn[i.Profile] = true
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(v.Cloud.Roles), func(role facts.CloudRole) bool {
 		made := role.Tags.Role() == "app" && len(role.Profiles) > 0 && v.concerns(role.Tags, "")
-		return !made && !slices.ContainsFunc(role.Profiles, func(p string) bool { return worn[p] })
+		return !made && !anyOf(role.Profiles, worn)
 	})
 }
 
@@ -125,8 +125,8 @@ func rolesNotSeen(v *View) []string {
 		}
 	}
 	var unread []string
-	for _, i := range v.Cloud.Instances {
-		if !known[i.Profile] && v.concerns(i.Tags, i.VPC) {
+	for _, i := range instancesOf(v) {
+		if !known[i.Profile] {
 			known[i.Profile] = true
 			unread = append(unread, "could not see the role of the instance profile "+i.Profile)
 		}
@@ -186,10 +186,8 @@ func secretSubject(s facts.CloudSecret) string { return "secret " + cmp.Or(s.Nam
 // RDS keeps in it the administrator of a database of ours.
 func secretsOf(v *View) []facts.CloudSecret {
 	managed := map[string]bool{}
-	for _, d := range v.Cloud.Databases {
-		if v.concerns(d.Tags, d.VPC) {
-			managed[d.MasterSecret] = true
-		}
+	for _, d := range databases(v) {
+		managed[d.MasterSecret] = true
 	}
 	return slices.DeleteFunc(slices.Clone(v.Cloud.Secrets), func(s facts.CloudSecret) bool {
 		return s.Deleted || !managed[s.ARN] && !v.concerns(s.Tags, "")

@@ -22,9 +22,6 @@ type each[T any] struct {
 	puts func(*View, T) []Change
 }
 
-// shownOfPass is how many observations are told of what passes.
-const shownOfPass = 3
-
 func (e each[T]) verdict(v *View) Verdict {
 	all := e.all(v)
 	if len(all) == 0 {
@@ -35,14 +32,14 @@ func (e each[T]) verdict(v *View) Verdict {
 	for _, one := range all {
 		found, unclear := e.judge(v, one)
 		against, unread = append(against, found...), append(unread, unclear...)
-		if len(found)+len(unclear) == 0 && len(seen) < shownOfPass {
+		if len(found)+len(unclear) == 0 && len(seen) < evidenceOnPass {
 			seen = append(seen, e.shows(v, one)...)
 		}
 	}
 	slices.Sort(unread)
 	verdict := conclude(against, slices.Compact(unread))
 	if verdict.Status == model.Pass {
-		verdict.Evidence = seen[:min(len(seen), shownOfPass)]
+		verdict.Evidence = seen[:min(len(seen), evidenceOnPass)]
 	}
 	return verdict
 }
@@ -124,21 +121,18 @@ func balancers(v *View) []facts.Balancer {
 // noBalancer is the verdict of controls of a load balancer where there is none.
 // That there should be one is what AWS-15 says.
 func noBalancer(v *View) Verdict {
-	if v.Cloud.Wanted.Profile == profileSingle {
+	if single(v) {
 		return notApplicable("profile single has no load balancer: the front of the server does this, and rocca audit looks at it there")
 	}
 	return notApplicable("there is no load balancer (AWS-15)")
 }
-
-// profileSingle is the profile of rocca-aws.yaml without a load balancer.
-const profileSingle = "single"
 
 // unguarded is the verdict where there is no load balancer, on what only one
 // can have before the servers.
 func unguarded(want string) func(*View) Verdict {
 	return func(v *View) Verdict {
 		wanted := v.Cloud.Wanted
-		if wanted.Profile == profileSingle {
+		if single(v) {
 			return noBalancer(v)
 		}
 		if wanted.Known {
@@ -162,7 +156,7 @@ func unguarded(want string) func(*View) Verdict {
 // decides one and none is there; else other changes.
 func deploying(changes func(*View) []Change) func(*View) []Change {
 	return func(v *View) []Change {
-		if wanted := v.Cloud.Wanted; wanted.Known && wanted.Profile != profileSingle && len(balancers(v)) == 0 {
+		if wanted := v.Cloud.Wanted; wanted.Known && !single(v) && len(balancers(v)) == 0 {
 			return []Change{{Sentence: "make the load balancer of profile " + wanted.Profile, Command: "rocca aws deploy"}}
 		}
 		return changes(v)
@@ -174,16 +168,10 @@ func deploying(changes func(*View) []Change) func(*View) []Change {
 func facingWorld(v *View) []facts.Instance {
 	known, open := lists(v), map[string]bool{}
 	for _, group := range v.Cloud.Groups {
-		var rules []facts.GroupRule
-		for _, r := range group.Ingress {
-			if carries(r, 80) || carries(r, 443) {
-				rules = append(rules, r)
-			}
-		}
-		open[group.ID] = mayBeWorld(rules, known)
+		open[group.ID] = mayBeWorld(carrying(group.Ingress, 80, 443), known)
 	}
 	return slices.DeleteFunc(instancesOf(v), func(i facts.Instance) bool {
-		return i.PublicIP == "" || !slices.ContainsFunc(i.Groups, func(id string) bool { return open[id] })
+		return i.PublicIP == "" || !anyOf(i.Groups, open)
 	})
 }
 

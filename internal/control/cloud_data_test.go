@@ -66,7 +66,7 @@ func TestDataOfOurDeployments(t *testing.T) {
 				if f.Status != want {
 					t.Errorf("%s: %s (%s) %v, want %s", f.ID, f.Status, f.Reason, f.Evidence, want)
 				}
-				if f.Status == model.Pass && (len(f.Evidence) == 0 || len(f.Evidence) > shownOfPass) {
+				if f.Status == model.Pass && (len(f.Evidence) == 0 || len(f.Evidence) > evidenceOnPass) {
 					t.Errorf("%s passes with %d observations", f.ID, len(f.Evidence))
 				}
 			}

@@ -146,32 +146,34 @@ func subnetsOf(v *View) []facts.Subnet {
 	return subnets
 }
 
+// mark puts ids into a set.
+func mark(set map[string]bool, ids []string) {
+	for _, id := range ids {
+		set[id] = true
+	}
+}
+
 // attached are the ids of the security groups that something has, or will have
 // when it is started.
 func attached(v *View) map[string]bool {
 	used := map[string]bool{}
-	mark := func(groups []string) {
-		for _, id := range groups {
-			used[id] = true
-		}
-	}
 	for _, i := range v.Cloud.Interfaces {
-		mark(i.Groups)
+		mark(used, i.Groups)
 	}
 	for _, i := range v.Cloud.Instances {
-		mark(i.Groups)
+		mark(used, i.Groups)
 	}
 	for _, t := range v.Cloud.Templates {
-		mark(t.Groups)
+		mark(used, t.Groups)
 	}
 	for _, b := range v.Cloud.Balancers {
-		mark(b.Groups)
+		mark(used, b.Groups)
 	}
 	for _, d := range v.Cloud.Databases {
-		mark(d.Groups)
+		mark(used, d.Groups)
 	}
 	for _, e := range v.Cloud.Endpoints {
-		mark(e.Groups)
+		mark(used, e.Groups)
 	}
 	return used
 }
@@ -187,14 +189,10 @@ func prepared(g facts.SecurityGroup, used map[string]bool) bool {
 func webGroups(v *View) map[string]bool {
 	web := map[string]bool{}
 	for _, i := range instancesOf(v) {
-		for _, id := range i.Groups {
-			web[id] = true
-		}
+		mark(web, i.Groups)
 	}
 	for _, t := range templatesOf(v) {
-		for _, id := range t.Groups {
-			web[id] = true
-		}
+		mark(web, t.Groups)
 	}
 	for _, g := range groupsOf(v) {
 		switch g.Tags.Role() {
@@ -216,9 +214,7 @@ func balancerGroups(v *View) (groups map[string]bool, balancers int) {
 			continue
 		}
 		balancers++
-		for _, id := range b.Groups {
-			groups[id] = true
-		}
+		mark(groups, b.Groups)
 	}
 	return groups, balancers
 }
@@ -229,12 +225,8 @@ func keepsData(role string) bool { return role == "data" || role == "database" |
 // dataGroups are the ids of the groups of databases and caches.
 func dataGroups(v *View) map[string]bool {
 	data := map[string]bool{}
-	for _, d := range v.Cloud.Databases {
-		if v.concerns(d.Tags, d.VPC) {
-			for _, id := range d.Groups {
-				data[id] = true
-			}
-		}
+	for _, d := range databases(v) {
+		mark(data, d.Groups)
 	}
 	for _, g := range groupsOf(v) {
 		if keepsData(g.Tags.Role()) {
@@ -247,12 +239,8 @@ func dataGroups(v *View) map[string]bool {
 // dataSubnets are the ids of the subnets of databases and caches.
 func dataSubnets(v *View) map[string]bool {
 	data := map[string]bool{}
-	for _, d := range v.Cloud.Databases {
-		if v.concerns(d.Tags, d.VPC) {
-			for _, id := range d.Subnets {
-				data[id] = true
-			}
-		}
+	for _, d := range databases(v) {
+		mark(data, d.Subnets)
 	}
 	for _, s := range subnetsOf(v) {
 		if keepsData(s.Tags.Role()) {
@@ -261,6 +249,9 @@ func dataSubnets(v *View) map[string]bool {
 	}
 	return data
 }
+
+// profileSingle is the profile of rocca-aws.yaml without a load balancer.
+const profileSingle = "single"
 
 // single tells whether the owner decided for one instance without a load
 // balancer.
@@ -331,8 +322,11 @@ func (c *crowd) world() bool { return c.v4.share >= world4 || c.v6.share >= worl
 // everywhere is every address of IPv4.
 var everywhere = netip.MustParsePrefix("0.0.0.0/0")
 
+// nowhere are addresses that no packet of a network can come from, or reach.
+var nowhere = prefixes("127.0.0.0/8", "255.255.255.255/32", "::1/128")
+
 // ownNetworks are addresses that nobody has on the internet.
-var ownNetworks = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8", "255.255.255.255/32", "fc00::/7", "fe80::/10", "::1/128")
+var ownNetworks = append(prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10"), nowhere...)
 
 func prefixes(texts ...string) []netip.Prefix {
 	list := make([]netip.Prefix, len(texts))
@@ -352,7 +346,7 @@ func contains(list []netip.Prefix, network netip.Prefix) bool {
 // nobody tells whether no packet of a network can come from such an address, or
 // reach it: what rules name that must not let anything through.
 func nobody(network netip.Prefix) bool {
-	return contains([]netip.Prefix{ownNetworks[5], ownNetworks[6], ownNetworks[9]}, network)
+	return contains(nowhere, network)
 }
 
 // broad tells whether a network is wider than people at one place have: /24, of

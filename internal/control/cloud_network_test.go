@@ -256,6 +256,19 @@ func TestVisitorsKeepTheirWay(t *testing.T) {
 	}
 }
 
+func TestDefaultGroupIsEmptiedInOneOrder(t *testing.T) {
+	v := See(facts.Server{Cloud: facts.Cloud{
+		Networks: []facts.CloudNetwork{{ID: "vpc-1"}},
+		Groups:   []facts.SecurityGroup{{ID: "sg-1", Name: "default", VPC: "vpc-1", Ingress: ins("-1 sg-1"), Egress: ins("-1 0.0.0.0/0")}},
+	}})
+	for range 32 { // as the order of a map would differ
+		changes := aws023.Fix.Changes(v)
+		if len(changes) != 2 || !strings.Contains(changes[0].Command, "-ingress") || !strings.Contains(changes[1].Command, "-egress") {
+			t.Fatalf("changes: %v", changes)
+		}
+	}
+}
+
 // Ports that lie side by side are one opening; what visitors need of it stays.
 func TestPortsBesideThoseOfVisitors(t *testing.T) {
 	v := See(facts.Server{Cloud: facts.Cloud{

@@ -40,7 +40,7 @@ func Decode(r io.Reader) (Server, error) {
 	decoder.DisallowUnknownFields()
 	var e encoded
 	if err := decoder.Decode(&e); err != nil {
-		return Server{}, fmt.Errorf("read facts: %w\nhint: rocca facts -o FILE writes such a file", err)
+		return Server{}, fmt.Errorf("read facts: %w\nhint: rocca facts -o FILE writes such a file, of AWS rocca aws audit --save FILE", err)
 	}
 	if e.Version != Version {
 		return Server{}, fmt.Errorf("read facts: they are of version %d, and this rocca reads version %d\nhint: collect them again: rocca facts", e.Version, Version)

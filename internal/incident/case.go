@@ -176,9 +176,7 @@ func (c *Case) Close() error { return errors.Join(c.journal.file.Close(), c.lock
 func (c *Case) Hide(secrets ...secret.Secret) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range secrets {
-		c.hide = append(c.hide, forms(s)...)
-	}
+	c.hide = append(c.hide, Forms(secrets)...)
 	slices.SortFunc(c.hide, func(a, b string) int { return len(b) - len(a) })
 	c.hide = slices.Compact(c.hide)
 }
@@ -307,7 +305,7 @@ const partial = ".part"
 // writeWhole writes a file that has its name only when it is whole.
 func writeWhole(name string, fill func(io.Writer) error) (sum string, size int64, err error) {
 	hash := sha256.New()
-	count := &counter{w: hash}
+	count := &counter{}
 	err = durable.Fill(name, durable.Attr{Mode: 0o600, Part: name + partial}, func(w io.Writer) error {
 		count.w = io.MultiWriter(w, hash)
 		return fill(count)

@@ -122,17 +122,13 @@ func (s Story) moments() []moment {
 			m.What = "Work on the case goes on (" + e.Text + ")"
 		case planned, saved:
 			continue
-		case started:
-			m.What = title
-		case done:
+		case started, done:
 			m.What = title
 		case failed, skips, held:
 			m.What = title + ": " + e.Text
 		case took:
 			m.What = fmt.Sprintf("%s, %s, by %s", e.Evidence.Name, size(e.Evidence.Size), e.Evidence.By)
-		case missed:
-			m.What = e.Key + ": " + e.Text
-		case known:
+		case missed, known:
 			m.What = e.Key + ": " + e.Text
 		case released:
 			m.What = "What was cut off is back"

@@ -42,6 +42,9 @@ const (
 	filterTable = "rocca_incident"
 )
 
+// calendar is how the timer's unit is told when; Blocked reads it there.
+const calendar = "2006-01-02 15:04:05 UTC"
+
 // blocked is what cutOff keeps: how it was decided, so that a step that runs
 // again after a kill does not grant more time.
 type blocked struct {
@@ -129,7 +132,7 @@ func (s *Server) cutOff(ctx context.Context, c *incident.Case) error {
 	file := filepath.Join(c.Dir, "state", "block.nft")
 	files := []struct{ path, content string }{{file, rules}, {unitPath(blockUnit), strings.ReplaceAll(blockService, "RULES", file)}, {unitPath(liftUnit), liftService}}
 	if !b.Lift.IsZero() {
-		files = append(files, struct{ path, content string }{unitPath(timerUnit), strings.ReplaceAll(liftTimer, "WHEN", b.Lift.Format("2006-01-02 15:04:05 UTC"))})
+		files = append(files, struct{ path, content string }{unitPath(timerUnit), strings.ReplaceAll(liftTimer, "WHEN", b.Lift.Format(calendar))})
 	}
 	for _, f := range files {
 		if err := write(f.path, f.content); err != nil {
@@ -201,6 +204,11 @@ func Confirm(ctx context.Context, c *incident.Case) error {
 	return c.Changed("the block stays until it is released: it was confirmed", "rocca respond release")
 }
 
+// loaded lists the rules of the block in the kernel; an error: there are none.
+func loaded(ctx context.Context) (run.Result, error) {
+	return run.Do(ctx, run.Command{Argv: []string{"nft", "list", "table", "inet", filterTable}})
+}
+
 // Block is how the block stands.
 type Block struct {
 	Up   bool      `json:"up"`            // the rules are loaded
@@ -210,7 +218,7 @@ type Block struct {
 // Blocked tells how the block of a case stands now.
 func Blocked(ctx context.Context, dir string) (Block, error) {
 	var b Block
-	_, err := run.Do(ctx, run.Command{Argv: []string{"nft", "list", "table", "inet", filterTable}})
+	_, err := loaded(ctx)
 	b.Up = err == nil
 	text, err := os.ReadFile(unitPath(timerUnit))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -218,7 +226,7 @@ func Blocked(ctx context.Context, dir string) (Block, error) {
 	}
 	for line := range strings.Lines(string(text)) {
 		if when, is := strings.CutPrefix(strings.TrimSpace(line), "OnCalendar="); is && b.Up {
-			b.Lift, err = time.Parse("2006-01-02 15:04:05 UTC", when)
+			b.Lift, err = time.Parse(calendar, when)
 		}
 	}
 	return b, err
@@ -238,7 +246,7 @@ func (s *Server) openNetwork(ctx context.Context, c *incident.Case) error {
 		}
 	}
 	// Stopping the unit deletes the table, unless somebody loaded it by hand.
-	if _, err := run.Do(ctx, run.Command{Argv: []string{"nft", "list", "table", "inet", filterTable}}); err == nil {
+	if _, err := loaded(ctx); err == nil {
 		did = true
 		if _, err := run.Do(ctx, run.Command{Argv: []string{"nft", "delete", "table", "inet", filterTable}}); err != nil {
 			problems = append(problems, err)
@@ -276,7 +284,7 @@ func (s *Server) verify(ctx context.Context, c *incident.Case) error {
 	if found, err := c.Load("block", &b); err != nil || !found {
 		return errors.Join(err, errors.New("the case holds no block"))
 	}
-	got, err := run.Do(ctx, run.Command{Argv: []string{"nft", "list", "table", "inet", filterTable}})
+	got, err := loaded(ctx)
 	if err != nil {
 		if !b.Lift.IsZero() && s.now().After(b.Lift) {
 			return fmt.Errorf("the block has gone by itself at %s, as it was not confirmed\nhint: rocca respond release, then start a new case", b.Lift.Format("15:04 UTC"))

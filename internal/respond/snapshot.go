@@ -57,7 +57,7 @@ func (s *Server) snapshot(ctx context.Context, c *incident.Case) error {
 }
 
 func (s *Server) copyFiles(ctx context.Context, c *incident.Case) error {
-	if s.has(c, "snapshot/files.tar.gz") {
+	if has(c, "snapshot/files.tar.gz") {
 		return nil // it was taken before a kill
 	}
 	a := archive{ctx: ctx, values: incident.Forms(s.Secrets), leave: s.Leave, code: s.Code, left: s.Limit}
@@ -94,13 +94,8 @@ func (s *Server) copyFiles(ctx context.Context, c *incident.Case) error {
 	return c.Note(fmt.Sprintf("copied %d files; the hashes of all as they are on the disk are in snapshot/files.sha256, that of the copy is %s", a.files, e.SHA256))
 }
 
-func (s *Server) has(c *incident.Case, name string) bool {
-	for _, e := range c.Story().Evidence {
-		if e.Name == name {
-			return true
-		}
-	}
-	return false
+func has(c *incident.Case, name string) bool {
+	return slices.ContainsFunc(c.Story().Evidence, func(e incident.Evidence) bool { return e.Name == name })
 }
 
 // room refuses to fill the disk: a server whose disk is full loses its logs.
@@ -363,7 +358,7 @@ func sameLength(line []byte) []byte {
 
 // copyJournal exports the journal as text.
 func (s *Server) copyJournal(ctx context.Context, c *incident.Case) error {
-	if s.has(c, "snapshot/journal.txt.gz") {
+	if has(c, "snapshot/journal.txt.gz") {
 		return nil
 	}
 	_, err := c.Evidence("snapshot/journal.txt.gz", "journalctl", s.packed(func(w io.Writer) error {
@@ -398,7 +393,7 @@ func (s *Server) dump(ctx context.Context, c *incident.Case) error {
 	if s.Schema == "" {
 		return c.NotTaken("database", "no database of Matomo is known")
 	}
-	if s.has(c, "snapshot/database.sql.gz") {
+	if has(c, "snapshot/database.sql.gz") {
 		return nil
 	}
 	e, err := c.Evidence("snapshot/database.sql.gz", "mariadb-dump", s.packed(func(w io.Writer) error {

@@ -251,14 +251,11 @@ func (h *Host) try(ctx context.Context, a blueprint.RemoteAccount, password secr
 		return server.Explain(err)
 	}
 	defer conn.Close()
-	table := func(name string) string {
-		return mariadb.Identifier(h.Config.Database.Name) + "." + mariadb.Identifier(h.Config.Database.Prefix+name)
-	}
-	if err := conn.QueryRowContext(ctx, "SELECT 1 FROM "+table("site")+" LIMIT 1").Scan(new(int)); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := conn.QueryRowContext(ctx, "SELECT 1 FROM "+table(h.Config.Database, "site")+" LIMIT 1").Scan(new(int)); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read: %w", err)
 	}
 	if a.User != blueprint.TrackerUser { // which has none
-		if _, err := conn.ExecContext(ctx, "CREATE TEMPORARY TABLE "+table("rocca_rotation")+" (n INT)"); err != nil {
+		if _, err := conn.ExecContext(ctx, "CREATE TEMPORARY TABLE "+table(h.Config.Database, "rocca_rotation")+" (n INT)"); err != nil {
 			return fmt.Errorf("make a temporary table: %w", err)
 		}
 	}
@@ -266,7 +263,7 @@ func (h *Host) try(ctx context.Context, a blueprint.RemoteAccount, password secr
 	if err != nil {
 		return err
 	}
-	_, err = transaction.ExecContext(ctx, "INSERT INTO "+table("option")+" (option_name, option_value) VALUES ('report_to_invalidate_rocca_rotation', '')")
+	_, err = transaction.ExecContext(ctx, "INSERT INTO "+table(h.Config.Database, "option")+" (option_name, option_value) VALUES ('report_to_invalidate_rocca_rotation', '')")
 	if err != nil {
 		err = fmt.Errorf("write: %w", err)
 	}
@@ -331,10 +328,7 @@ func (h *Host) Retire(ctx context.Context, slot blueprint.Slot, as Administrator
 			if err != nil {
 				return err
 			}
-			var logins []string
-			for _, a := range accounts {
-				logins = append(logins, a.Login)
-			}
+			logins := logins(accounts)
 			if r.Sessions, err = h.idle(ctx, conn, logins, wait); err != nil {
 				return err
 			}
@@ -346,6 +340,14 @@ func (h *Host) Retire(ctx context.Context, slot blueprint.Slot, as Administrator
 		err = fmt.Errorf("retire slot %s: %w", slot, err)
 	}
 	return r, err
+}
+
+func logins(accounts []blueprint.RemoteAccount) []string {
+	var names []string
+	for _, a := range accounts {
+		names = append(names, a.Login)
+	}
+	return names
 }
 
 // idle waits until no login of some is at work.
@@ -390,10 +392,7 @@ func (h *Host) lock(ctx context.Context, conn mariadb.Conn, accounts []blueprint
 	if err := all(" ACCOUNT LOCK"); err != nil {
 		return locked, 0, err
 	}
-	var logins []string
-	for _, a := range accounts {
-		logins = append(logins, a.Login)
-	}
+	logins := logins(accounts)
 	if len(logins) == 0 {
 		return locked, 0, nil
 	}

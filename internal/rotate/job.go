@@ -2,8 +2,6 @@ package rotate
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,7 +61,7 @@ func (h *Host) Begin(kind Kind) (Job, error) {
 		if err != nil {
 			return j, err
 		}
-		j.From, j.To = blueprint.Secrets{Salt: salt}, blueprint.Secrets{Salt: newSalt()}
+		j.From, j.To = blueprint.Secrets{Salt: salt}, blueprint.Secrets{Salt: blueprint.NewSalt()}
 	}
 	if err := h.makeState(); err != nil {
 		return j, err
@@ -167,11 +165,4 @@ func (h *Host) salt() (secret.Secret, error) {
 		return secret.Secret{}, fmt.Errorf("read %s: there is no salt in it\nhint: rocca up", h.pools()[0].Path)
 	}
 	return secret.New(salt), nil
-}
-
-// newSalt is one in the form of Matomo's own.
-func newSalt() secret.Secret {
-	random := make([]byte, 16)
-	rand.Read(random)
-	return secret.New(hex.EncodeToString(random))
 }

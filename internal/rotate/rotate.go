@@ -54,7 +54,7 @@ func New(c config.Config, server mariadb.Server, given, now blueprint.Secrets, t
 		Config: c, Server: server, Given: given, Now: now, Files: blueprint.ConfigFiles(c),
 		State: DefaultState, Stored: blueprint.PasswordFile, Tell: tell,
 	}
-	h.Now.Salt, h.Now.Version = given.Salt, given.Version
+	h.Now.Version = given.Version
 	h.Accepts, h.Try, h.Reload, h.Probe = server.Accepts, h.try, h.reload, h.probe
 	return h
 }

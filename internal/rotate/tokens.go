@@ -26,7 +26,7 @@ type Token struct {
 // core/Db/Schema/Mysql.php; times are UTC.
 func Tokens(ctx context.Context, conn mariadb.Conn, d config.Database) ([]Token, error) {
 	rows, err := conn.DB.QueryContext(ctx, "SELECT idusertokenauth, login, description, CAST(date_created AS CHAR), CAST(last_used AS CHAR), CAST(date_expired AS CHAR) FROM "+
-		tokenTable(d)+" WHERE system_token = 0 AND login <> 'anonymous' ORDER BY login, idusertokenauth")
+		table(d, userAuth)+" WHERE system_token = 0 AND login <> 'anonymous' ORDER BY login, idusertokenauth")
 	if err != nil {
 		return nil, fmt.Errorf("list tokens: %w", conn.Server.Explain(err))
 	}
@@ -47,8 +47,11 @@ func Tokens(ctx context.Context, conn mariadb.Conn, d config.Database) ([]Token,
 	return found, rows.Err()
 }
 
-func tokenTable(d config.Database) string {
-	return mariadb.Identifier(d.Name) + "." + mariadb.Identifier(d.Prefix+"user_token_auth")
+const userAuth = "user_token_auth"
+
+// table is one of Matomo's, as a statement names it.
+func table(d config.Database, name string) string {
+	return mariadb.Identifier(d.Name) + "." + mariadb.Identifier(d.Prefix+name)
 }
 
 func moment(text sql.NullString) *time.Time {
@@ -95,7 +98,7 @@ func Revoke(ctx context.Context, conn mariadb.Conn, d config.Database, tokens []
 	for _, t := range tokens {
 		marks, ids = append(marks, "?"), append(ids, t.ID)
 	}
-	if _, err := conn.DB.ExecContext(ctx, "DELETE FROM "+tokenTable(d)+" WHERE idusertokenauth IN ("+strings.Join(marks, ", ")+")", ids...); err != nil {
+	if _, err := conn.DB.ExecContext(ctx, "DELETE FROM "+table(d, userAuth)+" WHERE idusertokenauth IN ("+strings.Join(marks, ", ")+")", ids...); err != nil {
 		return fmt.Errorf("revoke tokens: %w", conn.Server.Explain(err))
 	}
 	return nil

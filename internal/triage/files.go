@@ -50,6 +50,14 @@ func ownerOf(info fs.FileInfo) uint32 {
 	return 0
 }
 
+// changedAt is the ctime, which cannot be set back.
+func changedAt(info fs.FileInfo) time.Time {
+	if stat, known := info.Sys().(*syscall.Stat_t); known {
+		return time.Unix(stat.Ctim.Unix()).UTC()
+	}
+	return time.Time{}
+}
+
 // packaged gives the MD5 that Debian's package of a program has, and its name.
 func (c *collector) packaged(name string) (md5, of string) {
 	if c.packages == nil {
@@ -188,11 +196,7 @@ func (c *collector) starter(name string) (Starter, bool) {
 	if err != nil {
 		return Starter{}, false
 	}
-	stat, known := info.Sys().(*syscall.Stat_t)
-	if !known {
-		return Starter{}, false
-	}
-	s := Starter{Path: filepath.Clean("/" + strings.TrimPrefix(name, string(c.root))), Owner: stat.Uid, Mode: info.Mode().String(), Changed: time.Unix(stat.Ctim.Unix()).UTC()}
+	s := Starter{Path: filepath.Clean("/" + strings.TrimPrefix(name, string(c.root))), Owner: ownerOf(info), Mode: info.Mode().String(), Changed: changedAt(info)}
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
 		s.Target, _ = os.Readlink(name)
@@ -221,9 +225,7 @@ func (c *collector) changed(context.Context) error {
 		}
 		changed := Changed{Path: name, Want: c.Written[name], Have: found.sha256}
 		if info, err := os.Lstat(string(c.root) + name); err == nil {
-			if stat, known := info.Sys().(*syscall.Stat_t); known {
-				changed.Changed = time.Unix(stat.Ctim.Unix()).UTC()
-			}
+			changed.Changed = changedAt(info)
 		}
 		c.doc.Changed = append(c.doc.Changed, changed)
 	}
@@ -260,9 +262,7 @@ func (c *collector) newCode() {
 		seen[name] = true
 		n := NewPHP{Path: name, Why: why}
 		if info, err := os.Lstat(string(c.root) + name); err == nil {
-			if stat, known := info.Sys().(*syscall.Stat_t); known {
-				n.Owner, n.Changed = stat.Uid, time.Unix(stat.Ctim.Unix()).UTC()
-			}
+			n.Owner, n.Changed = ownerOf(info), changedAt(info)
 			if info.Mode().IsRegular() {
 				if found, err := hash(string(c.root) + name); err == nil {
 					n.SHA256 = found.sha256
@@ -297,11 +297,7 @@ func (c *collector) newer(root string, add func(name, why string)) error {
 	if err != nil {
 		return err
 	}
-	stat, known := info.Sys().(*syscall.Stat_t)
-	if !known {
-		return nil
-	}
-	after := time.Unix(stat.Ctim.Unix()).Add(time.Hour)
+	after := changedAt(info).Add(time.Hour)
 	return filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".php") {
 			return nil
@@ -310,7 +306,7 @@ func (c *collector) newer(root string, add func(name, why string)) error {
 		if err != nil {
 			return nil
 		}
-		if stat, known := info.Sys().(*syscall.Stat_t); known && time.Unix(stat.Ctim.Unix()).After(after) {
+		if changedAt(info).After(after) {
 			add(filepath.Clean("/"+strings.TrimPrefix(name, string(c.root))), "changed after the code was installed")
 		}
 		return nil

@@ -172,16 +172,13 @@ func recordSize() int {
 
 // parseLogins reads records of utmp(5).
 func parseLogins(text []byte, size int) []Login {
-	const session, dead, boot = 7, 8, 2
+	const boot, attempt, session, dead = 2, 6, 7, 8
 	var all []Login
 	for record := range slices.Chunk(text, size) {
 		if len(record) < size {
 			break
 		}
-		kind := map[uint16]string{session: "session", dead: "ended", boot: "boot"}[binary.LittleEndian.Uint16(record)]
-		if kind == "" {
-			kind = map[bool]string{true: "failed"}[binary.LittleEndian.Uint16(record) == 6]
-		}
+		kind := map[uint16]string{session: "session", dead: "ended", boot: "boot", attempt: "failed"}[binary.LittleEndian.Uint16(record)]
 		if kind == "" {
 			continue
 		}

@@ -54,7 +54,7 @@ func Load(ctx context.Context, o Options) (Config, error) {
 		if strings.Contains(err.Error(), "no EC2 IMDS role found") { // the last place that the SDK looks in
 			err = errors.New("there are none in the environment, in ~/.aws, or of this machine")
 		}
-		return Config{}, fmt.Errorf("look for credentials of AWS: %w\nhint: sign in first: aws sso login, aws configure, or --profile", err)
+		return Config{}, fmt.Errorf("look for credentials of AWS: %w\nhint: sign in first: aws sso login, aws configure, or --aws-profile", err)
 	}
 	return loaded, nil
 }

@@ -78,7 +78,7 @@ func (f *Fleet) overSSH(ctx context.Context, i acquaintance, argv []string) (std
 		return fail(err)
 	}
 	defer session.Close()
-	out, errs := capped{most: mostOutput}, capped{most: mostOutput}
+	var out, errs capped
 	session.Stdout, session.Stderr = &out, &errs
 	err = session.Run("exec sudo -n -- " + what)
 	var exit *ssh.ExitError
@@ -179,13 +179,18 @@ func (t *tunnelled) why(err error) error {
 	}
 }
 
-// capped keeps the beginning of an output.
-type capped struct {
-	bytes.Buffer
-	most int
-}
+// capped keeps the beginning of an output. It has a buffer, and is none: io.Copy
+// would fill that past the limit.
+type capped struct{ kept bytes.Buffer }
 
+// Write implements io.Writer.
 func (c *capped) Write(p []byte) (int, error) {
-	c.Buffer.Write(p[:min(len(p), max(0, c.most-c.Len()))])
+	c.kept.Write(p[:min(len(p), mostOutput-c.kept.Len())])
 	return len(p), nil
 }
+
+// Bytes is what was kept.
+func (c *capped) Bytes() []byte { return c.kept.Bytes() }
+
+// String is what was kept.
+func (c *capped) String() string { return c.kept.String() }

@@ -72,7 +72,7 @@ func (r *Response) Begin(ctx context.Context, w Where, about incident.About, b B
 	}
 	r.id = filepath.Base(dir)
 	var own Claim
-	begun := mine(dir, &own)
+	begun := kept(dir, claimKey, &own)
 	held, found, unread := r.Claimed(ctx)
 	if hopeless(ctx, unread) {
 		return nil, unread
@@ -136,10 +136,10 @@ func Subject(instance, deployment string) string {
 	return "instance " + instance + " of deployment " + deployment
 }
 
-// mine reads the claim that a case was begun with.
-func mine(dir string, own *Claim) bool {
-	content, err := os.ReadFile(filepath.Join(dir, "state", claimKey+".json"))
-	return err == nil && json.Unmarshal(content, own) == nil
+// kept reads state of a case that is not open.
+func kept(dir, key string, state any) bool {
+	content, err := os.ReadFile(filepath.Join(dir, "state", key+".json"))
+	return err == nil && json.Unmarshal(content, state) == nil
 }
 
 // claim puts the claim into the account, or takes over that of who is joined.
@@ -244,8 +244,7 @@ func (r *Response) open(ctx context.Context, c *incident.Case) error {
 func (r *Response) Know(s incident.Story) {
 	r.id = s.ID
 	var b Before
-	content, err := os.ReadFile(filepath.Join(s.Dir, "state", stateKey+".json"))
-	if err == nil && json.Unmarshal(content, &b) == nil {
+	if kept(s.Dir, stateKey, &b) {
 		r.found = &b
 	}
 }

@@ -106,19 +106,14 @@ func (r *Response) cutCredentials(ctx context.Context, c *incident.Case) error {
 	}
 	if b.Profile == "" && b.Role == "" {
 		worn, err := r.associations(ctx)
-		if err != nil || len(worn) == 0 {
-			return errors.Join(err, skipUnless(err, "the instance has no role"))
+		if err != nil {
+			return err
+		}
+		if len(worn) == 0 {
+			return incident.Skip("the instance has no role")
 		}
 	}
-	return r.changes(r.credentials, nil)(ctx, c)
-}
-
-// skipUnless tells that there is nothing to do, unless something went wrong.
-func skipUnless(err error, why string) error {
-	if err != nil {
-		return nil
-	}
-	return incident.Skip(why)
+	return r.changes(r.credentials)(ctx, c)
 }
 
 func (r *Response) planRotate(context.Context) ([]string, error) {

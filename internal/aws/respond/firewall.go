@@ -23,7 +23,6 @@ type ipSet struct {
 	Name      string
 	ID        string // empty: it is not there
 	ARN       string
-	Lock      string // of what was read; a change since is refused
 	Addresses []string
 }
 

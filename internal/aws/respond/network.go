@@ -13,7 +13,6 @@ import (
 
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/fleet"
-	"rocca/internal/aws/stack"
 	"rocca/internal/incident"
 )
 
@@ -125,7 +124,7 @@ func note(c *incident.Case, err error) error {
 
 func (r *Response) makeGroup(ctx context.Context, c *incident.Case, b Before, vpc, name, is string) (string, error) {
 	answer, err := r.ec2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{GroupName: &name, Description: &is, VpcId: &vpc, TagSpecifications: []types.TagSpecification{{
-		ResourceType: types.ResourceTypeSecurityGroup, Tags: []types.Tag{{Key: aws.String(fleet.CaseTag), Value: aws.String(r.id)}, {Key: aws.String(stack.DeploymentTag), Value: aws.String(r.prepared.Deployment)}},
+		ResourceType: types.ResourceTypeSecurityGroup, Tags: r.tags(),
 	}}})
 	if err != nil {
 		return "", fmt.Errorf("make the security group %s: %w", name, client.Explain(err))
@@ -384,7 +383,7 @@ func (r *Response) ownFilter(ctx context.Context, c *incident.Case, b Before, vp
 		return id, err
 	}
 	made, err := r.ec2.CreateNetworkAcl(ctx, &ec2.CreateNetworkAclInput{VpcId: &vpc, TagSpecifications: []types.TagSpecification{{
-		ResourceType: types.ResourceTypeNetworkAcl, Tags: []types.Tag{{Key: aws.String(fleet.CaseTag), Value: aws.String(r.id)}, {Key: aws.String(stack.DeploymentTag), Value: aws.String(r.prepared.Deployment)}},
+		ResourceType: types.ResourceTypeNetworkAcl, Tags: r.tags(),
 	}}})
 	if err != nil {
 		return "", fmt.Errorf("make a network ACL that refuses all: %w", client.Explain(err))

@@ -14,6 +14,7 @@ import (
 
 	"rocca/internal/aws/client"
 	"rocca/internal/aws/fleet"
+	"rocca/internal/aws/stack"
 )
 
 // protect keeps the instance and its disks from being deleted. Each of these
@@ -50,6 +51,11 @@ func (r *Response) fromScaleIn(b Before, protected bool) call {
 	return call{action: "autoscaling:SetInstanceProtection", input: form, send: func(ctx context.Context) error {
 		return client.AskQuery(ctx, r.cloud, "autoscaling:SetInstanceProtection", form, nil)
 	}}
+}
+
+// tags are those of what is made for the case.
+func (r *Response) tags() []types.Tag {
+	return []types.Tag{{Key: aws.String(fleet.CaseTag), Value: aws.String(r.id)}, {Key: aws.String(stack.DeploymentTag), Value: aws.String(r.prepared.Deployment)}}
 }
 
 // tag marks the instance and its disks with the case.

@@ -44,7 +44,7 @@ func Release(r *Response) []incident.Step {
 	}
 }
 
-// found is the case that is released, for what only it knows.
+// undo makes the calls that put back what the case knows of before.
 func (r *Response) undo(of func(context.Context, *incident.Case, Before) ([]call, error)) func(context.Context, *incident.Case) error {
 	return func(ctx context.Context, c *incident.Case) error {
 		var b Before

@@ -45,10 +45,7 @@ func (r *Response) allAtOnce(b Before, head string) call {
 }
 
 func (r *Response) snapshotTags(head string) []types.Tag {
-	tags := []types.Tag{
-		{Key: aws.String(fleet.CaseTag), Value: aws.String(r.id)}, {Key: aws.String(stack.DeploymentTag), Value: aws.String(r.prepared.Deployment)},
-		{Key: aws.String("rocca:role"), Value: aws.String("incident")},
-	}
+	tags := append(r.tags(), types.Tag{Key: aws.String("rocca:role"), Value: aws.String("incident")})
 	if head != "" {
 		tags = append(tags, types.Tag{Key: aws.String(recordTag), Value: &head})
 	}

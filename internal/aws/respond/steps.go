@@ -54,13 +54,13 @@ func Steps(r *Response) []incident.Step {
 			ID: stepProtect, Phase: incident.Isolate, Title: "Protect the instance from being deleted",
 			Why:   "An auto-scaling group or an intruder must not delete the evidence while we take it.",
 			Rocca: []string{"protection from termination on, a shutdown stops instead of terminating, disks outlive the instance", "the auto-scaling group may not choose it, tag rocca:case"},
-			Undo:  releaseCommand, Plan: r.planned(r.protect), Do: r.step(r.changes(r.protect, nil)),
+			Undo:  releaseCommand, Plan: r.planned(r.protect), Do: r.step(r.changes(r.protect)),
 		},
 		{
 			ID: stepService, Phase: incident.Isolate, Title: "Take the instance out of service",
 			Why:   "Visitors keep a service, from a clean instance that takes its place, and nobody else gets to this one.",
 			Rocca: []string{"the auto-scaling group puts it aside (standby) and starts another", "load balancers send it nobody any more"},
-			Undo:  releaseCommand, Plan: r.planned(r.service), Do: r.step(r.changes(r.service, nil)),
+			Undo:  releaseCommand, Plan: r.planned(r.service), Do: r.step(r.changes(r.service)),
 		},
 		{
 			ID: stepTriage, Phase: incident.Assess, Title: "Take from the running system what a stop would lose",
@@ -180,16 +180,13 @@ func lines(calls []call) []string {
 }
 
 // changes makes the calls of a step. One that fails blocks none after it.
-func (r *Response) changes(of func(context.Context, Before) ([]call, error), nothing error) func(context.Context, *incident.Case) error {
+func (r *Response) changes(of func(context.Context, Before) ([]call, error)) func(context.Context, *incident.Case) error {
 	return func(ctx context.Context, c *incident.Case) error {
 		b, err := r.before(ctx, c)
 		if err != nil {
 			return err
 		}
 		calls, unseen := of(ctx, b)
-		if len(calls) == 0 && unseen == nil {
-			return nothing
-		}
 		return errors.Join(makeAll(ctx, calls, c, releaseFor(b)), unseen)
 	}
 }

@@ -302,14 +302,20 @@ func (j *job) make(ctx context.Context, _ string) error {
 
 // prepare makes the new passwords work beside the old ones.
 func (j *job) prepare(ctx context.Context, step string) error {
+	return j.both(ctx, step, j.next)
+}
+
+// restore makes the old passwords work again.
+func (j *job) restore(ctx context.Context, step string) error {
+	return j.both(ctx, step, j.old)
+}
+
+// both has the passwords of both versions work, of which those of version may
+// not yet.
+func (j *job) both(ctx context.Context, step, version string) error {
 	if j.kind == Cache {
 		return j.cacheTakes(ctx, step, j.old, j.next)
 	}
-	return j.accounts(ctx, step, j.next)
-}
-
-// accounts makes those of the database that a version of the secret names.
-func (j *job) accounts(ctx context.Context, step, version string) error {
 	return j.d.asAdministrator(ctx, step, func(ctx context.Context, host server) (bool, error) {
 		return false, j.d.host(ctx, host.ID, nil, "prepare", "--version", version)
 	})
@@ -380,32 +386,26 @@ func (j *job) finish(ctx context.Context, step string) error {
 	if err := j.unpend(ctx); err != nil {
 		return err
 	}
-	switch j.kind {
-	case Database:
-		return j.settle(ctx, step, j.next, func(ctx context.Context) error { return j.retire(ctx, step, j.oldSlot()) })
-	case Cache:
-		return j.settle(ctx, step, j.next, func(ctx context.Context) error { return j.cacheOnly(ctx, step, j.next) })
-	}
-	return j.settle(ctx, step, j.next, func(context.Context) error { return nil })
+	return j.only(ctx, step, j.next, j.oldSlot())
 }
 
 // undo takes the new passwords away again, when nothing uses them any more.
 func (j *job) undo(ctx context.Context, step string) error {
-	switch j.kind {
-	case Database:
-		return j.settle(ctx, step, j.old, func(ctx context.Context) error { return j.retire(ctx, step, j.slot) })
-	case Cache:
-		return j.settle(ctx, step, j.old, func(ctx context.Context) error { return j.cacheOnly(ctx, step, j.old) })
-	}
-	return j.settle(ctx, step, j.old, func(context.Context) error { return nil })
+	return j.only(ctx, step, j.old, j.slot)
 }
 
-// restore makes the old passwords work again.
-func (j *job) restore(ctx context.Context, step string) error {
-	if j.kind == Cache {
-		return j.cacheTakes(ctx, step, j.old, j.next)
-	}
-	return j.accounts(ctx, step, j.old)
+// only has nothing but the passwords of one version work, when every server uses
+// it. unused is the slot of the others, in the database.
+func (j *job) only(ctx context.Context, step, version, unused string) error {
+	return j.settle(ctx, step, version, func(ctx context.Context) error {
+		switch j.kind {
+		case Database:
+			return j.retire(ctx, step, unused)
+		case Cache:
+			return j.cacheOnly(ctx, step, version)
+		}
+		return nil
+	})
 }
 
 // retire locks the accounts of a slot. The host refuses while the database has

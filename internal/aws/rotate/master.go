@@ -72,7 +72,8 @@ func (d *Deployment) planMaster(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return err
 	}
-	if now.Master.Status == rotating {
+	asked := now.Master.Status != rotating
+	if !asked {
 		p.State = "RDS is changing the password"
 	} else {
 		p.Steps = append(p.Steps, Step{Name: "ask", Text: "RDS is asked for a new password, at once", Usual: usualCall, do: func(ctx context.Context) error {
@@ -83,8 +84,7 @@ func (d *Deployment) planMaster(ctx context.Context, p *Plan) error {
 			return nil
 		}})
 	}
-	asked := now.Master.Status != rotating
-	p.Steps = append(p.Steps, Step{Name: "new password", Text: "RDS changes it in the database and in its own secret, which nobody else reads", Usual: time.Minute, do: func(ctx context.Context) error {
+	p.Steps = append(p.Steps, Step{Name: "new password", Text: "RDS changes it in the database and in its own secret, which nobody else reads", Usual: usualModify, do: func(ctx context.Context) error {
 		return d.awaitMaster(ctx, before, asked)
 	}})
 	p.Notice = []string{"users notice nothing: Matomo does not use this account"}

@@ -1,12 +1,11 @@
 package rotate
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"crypto/rand"
 
 	"rocca/internal/aws/instance/boot"
 	"rocca/internal/blueprint"

@@ -86,7 +86,11 @@ func (d *Deployment) host(ctx context.Context, id string, out any, verb ...strin
 
 // one is a server on which the work of the database's administrator is done: by
 // their order the worker, where there is one that answers.
-func one(all []server) (server, error) {
+func (d *Deployment) one(ctx context.Context) (server, error) {
+	all, err := d.servers(ctx)
+	if err != nil {
+		return server{}, err
+	}
 	for _, s := range all {
 		if s.silent == nil {
 			return s, nil
@@ -113,11 +117,7 @@ func (d *Deployment) asAdministrator(ctx context.Context, step string, work func
 		return err
 	}
 	for try := 1; ; try++ {
-		all, err := d.servers(ctx)
-		if err != nil {
-			return err
-		}
-		host, err := one(all)
+		host, err := d.one(ctx)
 		if err != nil {
 			return err
 		}

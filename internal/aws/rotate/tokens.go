@@ -21,11 +21,7 @@ type Token struct {
 // planTokens has one server list the tokens that are meant. All servers have
 // the same ones, in the database.
 func (d *Deployment) planTokens(ctx context.Context, p *Plan) error {
-	all, err := d.servers(ctx)
-	if err != nil {
-		return err
-	}
-	host, err := one(all)
+	host, err := d.one(ctx)
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,7 @@ func global(e event) bool {
 // The first that fits decides.
 var rules = []struct {
 	source   string
-	names    []string // of which one begins the name; nil: every one
+	names    []string // of which one begins the name
 	kind     Kind
 	severity model.Severity
 }{

@@ -30,10 +30,7 @@ func refused(ctx context.Context, c client.Config, t Target, since time.Time) ([
 	ask := client.Fields{"logGroupName": t.FlowLogs, "filterPattern": refusedPattern, "startTime": since.UnixMilli()}
 	for range mostPages {
 		var answer struct {
-			Events []struct {
-				Timestamp int64
-				Message   string
-			}
+			Events    []struct{ Message string }
 			NextToken string
 		}
 		if err := client.Ask(ctx, c, "logs:FilterLogEvents", ask, &answer); err != nil {
@@ -83,7 +80,7 @@ const mostPorts = 8
 
 func (r rejection) add(sums map[string]*rejection, network netip.Prefix) {
 	key := "outside " + r.from.String() + r.at.Format("2006-01-02T15")
-	if network.IsValid() && network.Contains(r.from) {
+	if network.Contains(r.from) {
 		key = "inside " + r.from.String() + r.to.String() + strconv.Itoa(r.ports[0]) + r.at.Format("2006-01-02T15")
 	}
 	sum, there := sums[key]
@@ -113,7 +110,7 @@ func told(sums map[string]*rejection, network netip.Prefix) []Finding {
 		}
 		f := Finding{At: r.at, Kind: Rejected, Severity: model.Low, From: r.from.String(), Resource: r.card, ID: "flow " + key,
 			What: fmt.Sprintf("%d packets to port %s were refused", r.packets, strings.Join(ports, ", "))}
-		if network.IsValid() && network.Contains(r.from) {
+		if network.Contains(r.from) {
 			f.Severity = model.Medium
 			f.What = fmt.Sprintf("%d packets from inside to %s, port %s, were refused", r.packets, r.to, strings.Join(ports, ", "))
 		}

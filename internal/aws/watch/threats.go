@@ -68,8 +68,7 @@ func (t Target) describe(ctx context.Context, c client.Config, path string, ids 
 					ID string `json:"instanceId"`
 				} `json:"instanceDetails"`
 				AccessKey struct {
-					User      string `json:"userName"`
-					Principal string `json:"principalId"`
+					User string `json:"userName"`
 				} `json:"accessKeyDetails"`
 				Database struct {
 					ID string `json:"dbInstanceIdentifier"`

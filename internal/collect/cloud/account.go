@@ -8,6 +8,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -407,7 +408,7 @@ func (s selectors) data() []string {
 			}
 		}
 	}
-	return sorted(keys(types), strings.Clone)
+	return slices.Sorted(maps.Keys(types))
 }
 
 // seeThreats reads the open findings of GuardDuty. One about an instance, a

@@ -3,6 +3,7 @@ package cloud
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -200,7 +201,7 @@ func (o *observer) seeDBEngines(ctx context.Context) (found, error) {
 		return nil, err
 	}
 	var all []facts.DBEngine
-	for _, engine := range sorted(keys(ids(databases, func(d facts.CloudDatabase) string { return d.Engine })), strings.Clone) {
+	for _, engine := range slices.Sorted(maps.Keys(ids(databases, func(d facts.CloudDatabase) string { return d.Engine }))) {
 		err := pages(func(mark string) (string, error) {
 			var out struct {
 				Next     string `xml:"Marker"`

@@ -141,10 +141,11 @@ func (o *observer) seeBalancers(ctx context.Context) (found, error) {
 			return err
 		}
 		b.Attributes = out.Attributes.tags()
+		var err error // each has its own
 		b.Listeners, err = o.askListeners(ctx, b.ARN, protocols)
 		return err
 	})
-	return func(c *facts.Cloud) { c.Balancers = append(c.Balancers, own...) }, err
+	return func(c *facts.Cloud) { c.Balancers = own }, err
 }
 
 // askSSLPolicies gives the versions of TLS by name of the policy.

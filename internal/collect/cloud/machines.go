@@ -524,7 +524,7 @@ func (o *observer) seeManaged(ctx context.Context) (found, error) {
 		return out.NextToken, err
 	})
 	all = sorted(all, func(m facts.ManagedInstance) string { return m.ID })
-	return func(c *facts.Cloud) { c.Managed = append(c.Managed, all...) }, err
+	return func(c *facts.Cloud) { c.Managed = all }, err
 }
 
 // seePatches comes after seeManaged in the list of looks: it fills in what
@@ -534,7 +534,7 @@ func (o *observer) seePatches(ctx context.Context) (found, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := sorted(keys(set), func(id string) string { return id })
+	list := slices.Sorted(maps.Keys(set))
 	patches := map[string]facts.Patches{}
 	for part := range slices.Chunk(list, 50) { // no more are taken at once
 		err := pages(func(mark string) (string, error) {
@@ -593,9 +593,6 @@ func (o *observer) updates(ctx context.Context) (facts.Updates, error) {
 	}
 	return told, err
 }
-
-// keys lists a set.
-func keys(set map[string]bool) []string { return slices.Collect(maps.Keys(set)) }
 
 func (o *observer) seeVulnerable(ctx context.Context) (found, error) {
 	var status struct {

@@ -126,7 +126,7 @@ func (o *observer) askGroups(ctx context.Context) ([]facts.SecurityGroup, error)
 }
 
 func (o *observer) seeGroups(ctx context.Context) (found, error) {
-	groups, err := o.groups.get(ctx)
+	groups, err := o.askGroups(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,6 @@ type observer struct {
 	account string
 
 	networks  once[[]facts.CloudNetwork]
-	groups    once[[]facts.SecurityGroup]
 	addresses once[[]address]
 	instances once[[]facts.Instance]
 	volumes   once[[]facts.Volume]
@@ -35,13 +34,11 @@ type observer struct {
 	trails    once[[]facts.Trail]
 	buckets   once[[]bucket]
 	stacks    once[[]facts.CloudStack]
-	vaults    once[[]facts.Vault]
 }
 
 func newObserver(c client.Config, o Options, account string) *observer {
 	b := &observer{Options: o, cloud: c, account: account}
 	b.networks.ask = b.askNetworks
-	b.groups.ask = b.askGroups
 	b.addresses.ask = b.askAddresses
 	b.instances.ask = b.askInstances
 	b.volumes.ask = b.askVolumes
@@ -53,7 +50,6 @@ func newObserver(c client.Config, o Options, account string) *observer {
 	b.trails.ask = b.askTrails
 	b.buckets.ask = b.askBuckets
 	b.stacks.ask = b.askStacks
-	b.vaults.ask = b.askVaults
 	return b
 }
 
@@ -163,7 +159,7 @@ func eachOfOurs[T any](list []T, others func(T) bool, do func(*T) error) ([]T, e
 // gone tells whether there is no such thing, or not any more.
 func gone(err error) bool {
 	code := client.Code(err)
-	return strings.Contains(code, "NotFound") || strings.HasPrefix(code, "NoSuch") || strings.Contains(code, "Nonexistent") || code == "WAFNonexistentItemException"
+	return strings.Contains(code, "NotFound") || strings.HasPrefix(code, "NoSuch") || strings.Contains(code, "Nonexistent")
 }
 
 // sorted puts a list into an order that does not change from one time to the

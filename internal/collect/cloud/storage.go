@@ -234,7 +234,7 @@ func (o *observer) backupTags(ctx context.Context, arn string) (facts.Tags, erro
 	return out.Tags, err
 }
 
-func (o *observer) askVaults(ctx context.Context) ([]facts.Vault, error) {
+func (o *observer) seeVaults(ctx context.Context) (found, error) {
 	type vault struct {
 		BackupVaultName, BackupVaultARN, EncryptionKeyARN string
 		Locked                                            bool
@@ -264,12 +264,8 @@ func (o *observer) askVaults(ctx context.Context) ([]facts.Vault, error) {
 			all = append(all, facts.Vault{Name: v.BackupVaultName, Key: v.EncryptionKeyARN, Locked: v.Locked, Days: v.MinRetentionDays})
 		}
 	}
-	return sorted(all, func(v facts.Vault) string { return v.Name }), err
-}
-
-func (o *observer) seeVaults(ctx context.Context) (found, error) {
-	list, err := o.vaults.get(ctx)
-	return func(c *facts.Cloud) { c.Vaults = list }, err
+	all = sorted(all, func(v facts.Vault) string { return v.Name })
+	return func(c *facts.Cloud) { c.Vaults = all }, err
 }
 
 // seeBackupPlans takes those with our tag.
@@ -405,7 +401,7 @@ func (o *observer) seeProtected(ctx context.Context) (found, error) {
 // restoreDays is how far back restores are looked for.
 const restoreDays = 366
 
-// seeRestores takes those out of our vaults, or of what is ours now.
+// seeRestores takes those of what is ours now.
 func (o *observer) seeRestores(ctx context.Context) (found, error) {
 	after := o.Now.Add(-restoreDays * 24 * time.Hour).UTC().Format(time.RFC3339)
 	own, err := o.restorable(ctx)
@@ -417,8 +413,8 @@ func (o *observer) seeRestores(ctx context.Context) (found, error) {
 		var out struct {
 			NextToken   string
 			RestoreJobs []struct {
-				ResourceType, Status, SourceResourceARN, RecoveryPointARN string
-				CompletionDate, CreationDate                              moment
+				ResourceType, Status, SourceResourceARN string
+				CompletionDate, CreationDate            moment
 			}
 		}
 		err := client.AskREST(ctx, o.cloud, "backup:ListRestoreJobs", "GET", "/restore-jobs/?"+query("createdAfter", after, "maxResults", "1000", "nextToken", mark), nil, &out)

@@ -266,23 +266,15 @@ func (o *observer) seeStacks(ctx context.Context) (found, error) {
 	list, err = each(slices.Clone(list), func(s *facts.CloudStack) error {
 		var out struct{ StackPolicyBody string }
 		err := client.AskQuery(ctx, o.cloud, "cloudformation:GetStackPolicy", client.Form{"StackName": s.Name}, &out)
-		s.Policy, s.Drift, s.Checked = strings.TrimSpace(out.StackPolicyBody) != "", "", moment{}.Time
+		s.Policy = strings.TrimSpace(out.StackPolicyBody) != ""
 		return err
 	})
-	return func(c *facts.Cloud) { c.Stacks = append(c.Stacks, list...) }, err
+	return func(c *facts.Cloud) { c.Stacks = list }, err
 }
 
-// seeDrift comes after seeStacks in the list of looks: it fills in what was
-// found when somebody last looked for drift. To look anew is not to read.
+// seeDrift only tells whether it was seen: what was found when somebody last
+// looked for drift comes with the stacks. To look anew is not to read.
 func (o *observer) seeDrift(ctx context.Context) (found, error) {
-	list, err := o.stacks.get(ctx)
-	return func(c *facts.Cloud) {
-		for _, seen := range list {
-			for i := range c.Stacks {
-				if c.Stacks[i].Name == seen.Name {
-					c.Stacks[i].Drift, c.Stacks[i].Checked = seen.Drift, seen.Checked
-				}
-			}
-		}
-	}, err
+	_, err := o.stacks.get(ctx)
+	return func(*facts.Cloud) {}, err
 }

@@ -10,8 +10,6 @@ import (
 // somebody outside the account.
 type Access struct {
 	Who        string // "anybody", "account 210987654321 (arn:...)", ...
-	Anybody    bool
-	Sid        string
 	Actions    Choice
 	Conditions []Condition // none of them keeps outsiders out
 }
@@ -50,7 +48,7 @@ func (p Policy) Outsiders(account string) []Access {
 			continue
 		}
 		for _, who := range s.outsiders(account) {
-			who.Sid, who.Actions, who.Conditions = s.Sid, s.Actions, s.Conditions
+			who.Actions, who.Conditions = s.Actions, s.Conditions
 			all = append(all, who)
 		}
 	}
@@ -60,14 +58,14 @@ func (p Policy) Outsiders(account string) []Access {
 // outsiders are the principals of a statement that are not of the account.
 func (s Statement) outsiders(account string) []Access {
 	if s.Principals.But {
-		return []Access{{Who: "anybody but those it names", Anybody: true}}
+		return []Access{{Who: "anybody but those it names"}}
 	}
 	var all []Access
 	for _, p := range s.Principals.List {
 		of := accountOf(p.ID)
 		switch {
 		case p.Everybody():
-			all = append(all, Access{Who: "anybody", Anybody: true})
+			all = append(all, Access{Who: "anybody"})
 		case p.Kind == "Federated":
 			if !s.choosesLogins(p.ID) {
 				all = append(all, Access{Who: "anybody with a login at " + p.ID})

@@ -89,9 +89,6 @@ func (b *boot) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b.config.Database.Host == "" {
-		secrets.Accounts, secrets.Slot = nil, "" // a local MariaDB knows accounts by their Unix users
-	}
 	text, err := secrets.Encode()
 	if err != nil {
 		return fmt.Errorf("write the secrets of this instance: %w", err)

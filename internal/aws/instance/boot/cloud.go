@@ -119,6 +119,9 @@ func (b *boot) secrets(ctx context.Context, version string) (Secrets, error) {
 		return Secrets{}, fmt.Errorf("read the app secret %s: %w", b.config.Secret, err)
 	}
 	derived.Version = version
+	if b.config.Database.Host == "" {
+		derived.Accounts, derived.Slot = nil, "" // a local MariaDB knows accounts by their Unix users
+	}
 	return derived, nil
 }
 

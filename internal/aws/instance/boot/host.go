@@ -25,11 +25,7 @@ func OpenHost(ctx context.Context, o Options) (*Host, error) {
 // derives what the instance works with. On an instance with a database of its
 // own there are no accounts among it.
 func (h *Host) Secrets(ctx context.Context, version string) (Secrets, error) {
-	s, err := h.boot.secrets(ctx, version)
-	if h.boot.config.Database.Host == "" {
-		s.Accounts, s.Slot = nil, ""
-	}
-	return s, err
+	return h.boot.secrets(ctx, version)
 }
 
 // Administrator reads the login of the database's administrator. An instance may
